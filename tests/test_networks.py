@@ -1,18 +1,58 @@
 """The networks have exactly the layers that the assignment asks for."""
 
 import keras
+import numpy as np
+import pytest
+from keras.layers import Conv2D, Dense, MaxPooling2D, UpSampling2D
 
 
 def test_fully_connected_layers(execute, imports):
     model = execute("settings", "fc-network", namespace=imports)["fc_model"]
     assert type(model) is keras.Sequential
     assert model.input_shape == (None, 784)
-    assert all(type(layer) is keras.layers.Dense for layer in model.layers)
+    assert all(type(layer) is Dense for layer in model.layers)
     assert [layer.units for layer in model.layers] == [400, 200, 100, 200, 400, 784]
     assert model.layers[2] is model.get_layer("bottleneck")
 
 
-def test_fully_connected_starts_from_a_seed(execute, imports):
-    first, again = (execute("settings", "fc-network", namespace=imports) for _ in range(2))
-    for one, other in zip(first["fc_model"].get_weights(), again["fc_model"].get_weights()):
+def test_convolutional_layers(execute, imports):
+    model = execute("settings", "conv-network", namespace=imports)["conv_model"]
+    assert type(model) is keras.Sequential
+    assert model.input_shape == (None, 28, 28, 1)
+    assert [(type(layer), layer.output.shape[1:]) for layer in model.layers] == [
+        (Conv2D, (28, 28, 16)),
+        (MaxPooling2D, (14, 14, 16)),
+        (Conv2D, (14, 14, 8)),
+        (MaxPooling2D, (7, 7, 8)),
+        (Conv2D, (7, 7, 8)),
+        (UpSampling2D, (14, 14, 8)),
+        (Conv2D, (14, 14, 16)),
+        (UpSampling2D, (28, 28, 16)),
+        (Conv2D, (28, 28, 1)),
+    ]
+    for layer in model.layers:
+        if type(layer) is Conv2D:
+            assert layer.kernel_size == (3, 3)
+        if type(layer) is MaxPooling2D:
+            assert layer.pool_size == (2, 2)
+    assert model.layers[3] is model.get_layer("bottleneck")
+
+
+@pytest.mark.parametrize("part", ["fc", "conv"])
+def test_network_starts_from_a_seed(execute, imports, part):
+    first, again = (execute("settings", f"{part}-network", namespace=imports) for _ in range(2))
+    for one, other in zip(
+        first[f"{part}_model"].get_weights(), again[f"{part}_model"].get_weights()
+    ):
         assert (one == other).all()
+
+
+def test_bottleneck_maps_are_laid_out_whole(execute, imports):
+    images = np.random.default_rng(0).random((10, 28, 28, 1), dtype="float32")
+    names = execute("settings", "conv-network", namespace={**imports, "conv_test": images})
+    names = execute("conv-codes", namespace=names)
+    assert names["conv_codes"].shape == (10, 28, 14)
+    for k in range(8):
+        row, column = 7 * (k // 2), 7 * (k % 2)
+        tile = names["conv_codes"][:, row : row + 7, column : column + 7]
+        assert (tile == names["conv_maps"][..., k]).all()

@@ -38,7 +38,13 @@ def test_convolutional_layers(execute, imports):
     assert model.layers[3] is model.get_layer("bottleneck")
 
 
-@pytest.mark.parametrize("part", ["fc", "conv"])
+def test_denoising_network_maps_images_to_images(execute, imports):
+    model = execute("settings", "dae-network", namespace=imports)["dae_model"]
+    assert type(model) is keras.Sequential
+    assert model.input_shape == model.output_shape == (None, 28, 28, 1)
+
+
+@pytest.mark.parametrize("part", ["fc", "conv", "dae"])
 def test_network_starts_from_a_seed(execute, imports, part):
     first, again = (execute("settings", f"{part}-network", namespace=imports) for _ in range(2))
     for one, other in zip(

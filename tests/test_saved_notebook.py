@@ -17,8 +17,14 @@ DELIVERABLES = {  # number: how many axes its figure has
     "2.2": 10,
     "2.3": 10,
     "2.4": 10,
+    "3.1": 10,
+    "3.2": 10,
+    "3.3": 2,
+    "3.4": 10,
+    "3.5": 10,
+    "3.6": 10,
 }
-LARGEST_MSE = {"Fully connected": 0.0010, "Convolutional": 0.0022}
+LARGEST_MSE = {"Fully connected": 0.0010, "Convolutional": 0.0022, "Denoising": 0.0031}
 
 
 def headings(notebook):
@@ -109,6 +115,17 @@ def test_readme_gives_the_saved_results(notebook, name):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     row = f"| {name} | {mse} | {psnr} dB |"
     assert row in readme, f"the README's table must have the saved run's results: {row}"
+
+
+@pytest.mark.parametrize("name", LARGEST_MSE)
+def test_last_table_gives_the_printed_results(notebook, name):
+    (table,) = [
+        o.data["text/markdown"] for o in outputs(notebook) if "text/markdown" in o.get("data", {})
+    ]
+    pattern = rf"^{name}: test MSE (\d\.\d+) per pixel, PSNR (\d+\.\d+ dB)\n150 epochs in (.*)"
+    (results,) = re.findall(pattern, printed(notebook), re.MULTILINE)
+    (row,) = [line for line in table.splitlines() if line.startswith(f"| {name} |")]
+    assert row.endswith(f"| {' | '.join(results)} |")
 
 
 def test_file_is_small_enough_to_be_rendered(notebook_path):

@@ -24,6 +24,41 @@ def test_batches_hold_every_pair_once(names, shuffled):
         assert sorted(inputs) == numbers.tolist()
 
 
+def test_noise_is_gaussian_scaled_and_clipped(execute, imports):
+    names = execute(
+        "settings", "dae-noise", namespace={**imports, "x_train": IMAGES, "x_test": IMAGES}
+    )
+    assert names["NOISE_SCALE"] == 0.25
+    grey = np.full((1000, 28, 28), 0.5, dtype="float32")  # two deviations from both ends
+    noisy = names["add_noise"](grey, np.random.default_rng(1))
+    assert noisy.shape == grey.shape and noisy.dtype == np.float32
+    assert noisy.min() == 0 and noisy.max() == 1
+    assert (grey == 0.5).all()  # the original is untouched
+    # A Gaussian has 68.3 % within one deviation and 2.3 % beyond two, on each side.
+    assert np.mean(np.abs(noisy - 0.5) < 0.25) == pytest.approx(0.683, abs=0.005)
+    assert np.mean(noisy == 0) == pytest.approx(0.0228, abs=0.002)
+    assert np.mean(noisy == 1) == pytest.approx(0.0228, abs=0.002)
+    # The same images, yet training and test get different noise.
+    assert (names["x_train_noisy"] != names["x_test_noisy"]).mean() > 0.5
+
+
+def test_denoiser_learns_from_noisy_to_clean(execute, imports):
+    rng = np.random.default_rng(0)
+    given = {name: rng.random((40, 28, 28), dtype="float32") for name in ["x_train", "x_test"]}
+    names = execute("settings", "batches", "dae-noise", "dae-data", namespace={**imports, **given})
+    pairs = [
+        (noisy, clean)
+        for inputs, targets in names["dae_batches"].as_numpy_iterator()
+        for noisy, clean in zip(inputs[..., 0], targets[..., 0])
+    ]
+    assert len(pairs) == 40
+    for noisy, clean in pairs:
+        (index,) = [i for i, image in enumerate(names["x_train"]) if (image == clean).all()]
+        assert (noisy == names["x_train_noisy"][index]).all()
+    assert (names["dae_test"][..., 0] == names["x_test_noisy"]).all()
+    assert (names["clean_test"][..., 0] == names["x_test"]).all()
+
+
 def test_shifts_are_the_same_for_input_and_target(names):
     seen = set()
     for _ in range(200):

@@ -56,7 +56,7 @@ def test_network_starts_from_a_seed(execute, imports, part):
 def test_bottleneck_maps_are_laid_out_whole(execute, imports):
     images = np.random.default_rng(0).random((10, 28, 28, 1), dtype="float32")
     names = execute("settings", "conv-network", namespace={**imports, "conv_test": images})
-    names = execute("conv-codes", namespace=names)
+    names = execute("lay-out", "conv-codes", namespace=names)
     assert names["conv_codes"].shape == (10, 28, 14)
     for k in range(8):
         row, column = 7 * (k // 2), 7 * (k % 2)

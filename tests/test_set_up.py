@@ -8,6 +8,13 @@ def images(count):
     return np.random.default_rng(0).integers(0, 256, (count, 28, 28), dtype=np.uint8)
 
 
+def arrays(**changed):
+    """The four arrays of an mnist.npz, of ten images each, some of them changed."""
+    labels = np.arange(10, dtype=np.uint8)
+    good = {"x_train": images(10), "y_train": labels, "x_test": images(10), "y_test": labels}
+    return good | changed
+
+
 @pytest.fixture
 def load(execute, imports, monkeypatch):
     """A function that calls load_mnist with MNIST_NPZ set to a path."""
@@ -22,19 +29,21 @@ def load(execute, imports, monkeypatch):
 
 
 def test_file_is_read(load, tmp_path):
-    train, test = images(20), images(10)
-    np.savez_compressed(tmp_path / "mnist.npz", x_train=train, x_test=test)
-    loaded = load(tmp_path / "mnist.npz")
-    assert (loaded[0] == train).all() and (loaded[1] == test).all()
+    saved = arrays(x_train=images(20), y_train=np.arange(20))
+    np.savez_compressed(tmp_path / "mnist.npz", **saved)
+    (x_train, y_train), (x_test, y_test) = load(tmp_path / "mnist.npz")
+    assert (x_train == saved["x_train"]).all() and (y_train == saved["y_train"]).all()
+    assert (x_test == saved["x_test"]).all() and (y_test == saved["y_test"]).all()
 
 
 GOOD = images(10)
 BAD_ARCHIVES = {
-    "array missing": {"x_train": GOOD},
-    "wrong shape": {"x_train": GOOD, "x_test": GOOD.reshape(10, 784)},
-    "wrong type": {"x_train": GOOD / 255, "x_test": GOOD},
-    "too few images": {"x_train": GOOD, "x_test": GOOD[:5]},
-    "pickled objects": {"x_train": np.array([{}, None]), "x_test": GOOD},
+    "arrays missing": {"x_train": GOOD, "x_test": GOOD},
+    "wrong shape": arrays(x_test=GOOD.reshape(10, 784)),
+    "wrong type": arrays(x_train=GOOD / 255),
+    "too few images": arrays(x_test=GOOD[:5], y_test=np.arange(5)),
+    "too few labels": arrays(y_train=np.arange(5)),
+    "pickled objects": arrays(x_train=np.array([{}, None])),
 }
 
 
@@ -62,7 +71,7 @@ def test_bad_file_gives_advice(load, tmp_path, name):
 
 
 def test_truncated_file_gives_advice(load, tmp_path):
-    np.savez(tmp_path / "bad.npz", x_train=GOOD, x_test=GOOD)
+    np.savez(tmp_path / "bad.npz", **arrays())
     whole = (tmp_path / "bad.npz").read_bytes()
     (tmp_path / "bad.npz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(RuntimeError, match="bad.npz.*Set MNIST_NPZ to"):

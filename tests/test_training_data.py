@@ -25,9 +25,8 @@ def test_batches_hold_every_pair_once(names, shuffled):
 
 
 def test_noise_is_gaussian_scaled_and_clipped(execute, imports):
-    names = execute(
-        "settings", "dae-noise", namespace={**imports, "x_train": IMAGES, "x_test": IMAGES}
-    )
+    given = {**imports, "x_train": IMAGES, "x_test": IMAGES}
+    names = execute("settings", "errors", "dae-noise", namespace=given)
     assert names["NOISE_SCALE"] == 0.25
     grey = np.full((1000, 28, 28), 0.5, dtype="float32")  # two deviations from both ends
     noisy = names["add_noise"](grey, np.random.default_rng(1))
@@ -45,7 +44,8 @@ def test_noise_is_gaussian_scaled_and_clipped(execute, imports):
 def test_denoiser_learns_from_noisy_to_clean(execute, imports):
     rng = np.random.default_rng(0)
     given = {name: rng.random((40, 28, 28), dtype="float32") for name in ["x_train", "x_test"]}
-    names = execute("settings", "batches", "dae-noise", "dae-data", namespace={**imports, **given})
+    cells = ["settings", "errors", "batches", "dae-noise", "dae-data"]
+    names = execute(*cells, namespace={**imports, **given})
     pairs = [
         (noisy, clean)
         for inputs, targets in names["dae_batches"].as_numpy_iterator()

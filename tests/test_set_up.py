@@ -38,7 +38,8 @@ def test_file_is_read(load, tmp_path):
 
 GOOD = images(10)
 BAD_ARCHIVES = {
-    "arrays missing": {"x_train": GOOD, "x_test": GOOD},
+    "images missing": {"x_train": GOOD, "y_train": np.arange(10)},
+    "labels missing": {"x_train": GOOD, "x_test": GOOD},
     "wrong shape": arrays(x_test=GOOD.reshape(10, 784)),
     "wrong type": arrays(x_train=GOOD / 255),
     "too few images": arrays(x_test=GOOD[:5], y_test=np.arange(5)),

@@ -44,6 +44,15 @@ def test_denoising_network_maps_images_to_images(execute, imports):
     assert model.input_shape == model.output_shape == (None, 28, 28, 1)
 
 
+def test_four_maps_are_the_pixels_of_two_by_two_blocks(execute, imports):
+    maps = np.arange(2 * 14 * 14 * 4).reshape(2, 14, 14, 4)
+    names = execute("settings", "dae-network", namespace=imports)
+    images = np.array(names["interleave"](maps))
+    assert images.shape == (2, 28, 28, 1)
+    for k, (down, across) in enumerate([(0, 0), (0, 1), (1, 0), (1, 1)]):
+        assert (images[:, down::2, across::2, 0] == maps[..., k]).all()
+
+
 @pytest.mark.parametrize("part", ["fc", "conv", "dae"])
 def test_network_starts_from_a_seed(execute, imports, part):
     first, again = (execute("settings", f"{part}-network", namespace=imports) for _ in range(2))

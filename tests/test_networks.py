@@ -16,8 +16,8 @@ def test_fully_connected_layers(execute, imports):
 
 
 def test_convolutional_layers(execute, imports):
-    model = execute("settings", "conv-network", namespace=imports)["conv_model"]
-    assert type(model) is keras.Sequential
+    model = execute("settings", "two-halves", "conv-network", namespace=imports)["conv_model"]
+    assert isinstance(model, keras.Sequential)
     assert model.input_shape == (None, 28, 28, 1)
     assert [(type(layer), layer.output.shape[1:]) for layer in model.layers] == [
         (Conv2D, (28, 28, 16)),
@@ -39,14 +39,14 @@ def test_convolutional_layers(execute, imports):
 
 
 def test_denoising_network_maps_images_to_images(execute, imports):
-    model = execute("settings", "dae-network", namespace=imports)["dae_model"]
-    assert type(model) is keras.Sequential
+    model = execute("settings", "two-halves", "dae-network", namespace=imports)["dae_model"]
+    assert isinstance(model, keras.Sequential)
     assert model.input_shape == model.output_shape == (None, 28, 28, 1)
 
 
 def test_four_maps_are_the_pixels_of_two_by_two_blocks(execute, imports):
     maps = np.arange(2 * 14 * 14 * 4).reshape(2, 14, 14, 4)
-    names = execute("settings", "dae-network", namespace=imports)
+    names = execute("settings", "two-halves", "dae-network", namespace=imports)
     images = np.array(names["interleave"](maps))
     assert images.shape == (2, 28, 28, 1)
     for k, (down, across) in enumerate([(0, 0), (0, 1), (1, 0), (1, 1)]):
@@ -55,7 +55,9 @@ def test_four_maps_are_the_pixels_of_two_by_two_blocks(execute, imports):
 
 @pytest.mark.parametrize("part", ["fc", "conv", "dae"])
 def test_network_starts_from_a_seed(execute, imports, part):
-    first, again = (execute("settings", f"{part}-network", namespace=imports) for _ in range(2))
+    first, again = (
+        execute("settings", "two-halves", f"{part}-network", namespace=imports) for _ in range(2)
+    )
     for one, other in zip(
         first[f"{part}_model"].get_weights(), again[f"{part}_model"].get_weights()
     ):
@@ -64,7 +66,9 @@ def test_network_starts_from_a_seed(execute, imports, part):
 
 def test_bottleneck_maps_are_laid_out_whole(execute, imports):
     images = np.random.default_rng(0).random((10, 28, 28, 1), dtype="float32")
-    names = execute("settings", "conv-network", namespace={**imports, "conv_test": images})
+    names = execute(
+        "settings", "two-halves", "conv-network", namespace={**imports, "conv_test": images}
+    )
     names = execute("lay-out", "conv-codes", namespace=names)
     assert names["conv_codes"].shape == (10, 28, 14)
     for k in range(8):

@@ -53,6 +53,20 @@ def test_four_maps_are_the_pixels_of_two_by_two_blocks(execute, imports):
         assert (images[:, down::2, across::2, 0] == maps[..., k]).all()
 
 
+def test_two_halves_make_the_same_step_as_the_whole_batch(execute, imports):
+    rng = np.random.default_rng(0)
+    inputs, targets = rng.random((8, 5), "float32"), rng.random((8, 3), "float32")
+    steps = []
+    for kind in (keras.Sequential, execute("two-halves", namespace=imports)["TwoHalves"]):
+        keras.utils.set_random_seed(0)
+        model = kind([keras.Input((5,)), Dense(3)])
+        model.compile(loss="mse", optimizer=keras.optimizers.SGD(0.1), metrics=["mae"])
+        history = model.fit(inputs, targets, batch_size=8, verbose=0).history
+        steps.append([*model.get_weights(), history["loss"], history["mae"]])
+    for whole, halves in zip(*steps):
+        np.testing.assert_allclose(whole, halves, rtol=1e-5)
+
+
 @pytest.mark.parametrize("part", ["fc", "conv", "dae"])
 def test_network_starts_from_a_seed(execute, imports, part):
     first, again = (

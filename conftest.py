@@ -1,0 +1,118 @@
+"""The notebook for the tests: read from its file, and executed here."""
+
+import contextlib
+import io
+from pathlib import Path
+from types import SimpleNamespace
+
+import matplotlib
+import nbformat
+import pytest
+
+from make_stand_in import save_stand_in
+
+pytest_plugins = ["re_execution"]  # how nbval compares
+
+ROOT = Path(__file__).resolve().parent
+matplotlib.use("Agg")
+
+
+def sections(notebook):
+    """The notebook's headings, without their #, and the cells below each of them."""
+    found, cells = {}, []
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and cell.source.startswith("#"):
+            cells = found.setdefault(cell.source.splitlines()[0].lstrip("# "), [])
+        cells.append(cell)
+    return found
+
+
+class Run:
+    """The notebook's code cells, executed one by one in this process.
+
+    names is their namespace. By a cell's id: saved, its outputs in the file; figures, the
+    Matplotlib figures that it shows now; printed, its text; fits, the arguments of each
+    call of Keras' fit, and its history.
+    """
+
+    def __init__(self, notebook, mnist):
+        self.mnist = mnist
+        self.sources = {cell.id: cell.source for cell in notebook.cells}
+        self.saved = {cell.id: cell.outputs for cell in notebook.cells if "outputs" in cell}
+        self.code = list(self.saved)
+        self.titles = {
+            cell.id: title[:3] for title, cells in sections(notebook).items() for cell in cells
+        }
+        self.names, self.figures, self.printed, self.fits = {}, {}, {}, {}
+
+    def execute(self, cell, train):
+        """Execute a cell; without train, fit only notes its arguments."""
+        import keras
+        import matplotlib.pyplot as plt
+
+        figures, fits, text, real_fit = [], [], io.StringIO(), keras.Model.fit
+
+        def fit(model, x, **arguments):
+            if train:
+                history = real_fit(model, x, **arguments).history
+            else:
+                values = [1 / (epoch + 1) for epoch in range(arguments["epochs"])]
+                history = {"loss": values, "val_loss": [2 * value for value in values]}
+            fits.append(SimpleNamespace(model=model, x=x, history=history, **arguments))
+            return SimpleNamespace(history=history)
+
+        with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(text):
+            patch.setenv("MNIST_NPZ", str(self.mnist))
+            patch.setenv("SHORT_RUN_EPOCHS", "2")
+            patch.setattr(keras.Model, "fit", fit)
+            patch.setattr(plt, "close", figures.append)
+            exec(compile(self.sources[cell], f"cell {cell}", "exec"), self.names)
+        for figure in figures:
+            plt.close(figure)
+        self.figures[cell], self.printed[cell], self.fits[cell] = figures, text.getvalue(), fits
+
+    def figure(self, number):
+        """The first figure below the heading of a deliverable."""
+        cells = [cell for cell in self.code if self.titles[cell] == number]
+        figures = [figure for cell in cells for figure in self.figures[cell]]
+        assert figures, f"{number}: no figure below its heading"
+        return figures[0]
+
+    @contextlib.contextmanager
+    def changed(self, cell, old, new, part):
+        """For a while, have new for old in a cell; if that is code, it, the later cells of a
+        part and the table are executed anew, without training."""
+        all_there_is = self.sources, self.names, self.figures, self.printed, self.fits
+        kept = [dict(one) for one in all_there_is]
+        self.sources[cell] = self.sources[cell].replace(old, new)
+        try:
+            if cell in self.code:
+                for other in self.code[self.code.index(cell) :]:
+                    if other in (cell, "table") or other.startswith(f"{part}-"):
+                        self.execute(other, train=False)
+            yield
+        finally:
+            for changed, before in zip(all_there_is, kept):
+                changed.clear()
+                changed.update(before)
+
+
+@pytest.fixture(scope="session")
+def notebook():
+    """The one *_autoencoders.ipynb, whatever names its author put in front."""
+    (path,) = ROOT.glob("*_autoencoders.ipynb")
+    return nbformat.read(path, as_version=4)
+
+
+@pytest.fixture(scope="session")
+def run(notebook, tmp_path_factory):
+    """All of the notebook, in its short run on the stand-in for MNIST.
+
+    The trainings with one decision undone take longest and change nothing else: left out.
+    """
+    mnist = tmp_path_factory.mktemp("stand_in") / "mnist.npz"
+    save_stand_in(mnist)
+    run = Run(notebook, mnist)
+    for cell in run.code:
+        run.execute(cell, train=cell != "undone")
+    return run

@@ -1,0 +1,122 @@
+"""The notebook's helpers, against independent references, and with bad input."""
+
+import os
+
+import keras
+import numpy as np
+import pytest
+
+RNG = np.random.default_rng(0)
+CLEAN = np.clip(RNG.normal(0.5, 0.1, (500, 6)) @ RNG.normal(0, 0.5, (6, 20)) + 0.5, 0, 1)
+NOISY = CLEAN + RNG.normal(0, 0.2, CLEAN.shape)
+DIGITS, LABELS = RNG.integers(0, 256, (10, 28, 28), dtype=np.uint8), np.arange(10)
+
+
+def archive(**changed):
+    """A function that saves the arrays of an mnist.npz, some of them changed, at a path."""
+    good = {"x_train": DIGITS, "y_train": LABELS, "x_test": DIGITS[::-1], "y_test": LABELS}
+    arrays = {name: array for name, array in (good | changed).items() if array is not None}
+    return lambda path: np.savez(path, **arrays)
+
+
+BAD_FILES = {
+    "missing": lambda path: None,
+    "empty": lambda path: path.touch(),
+    "truncated": lambda path: (archive()(path), os.truncate(path, 9000)),
+    "not an archive": lambda path: path.write_text("404: not found"),
+    "one plain array": lambda path: np.save(path.open("wb"), DIGITS),
+    "a directory": lambda path: path.mkdir(),
+    "unreadable": lambda path: path.symlink_to(path),  # not even for an administrator
+    "no images": archive(x_test=None),
+    "no labels": archive(y_train=None),
+    "wrong shape": archive(x_test=DIGITS.reshape(10, 784)),
+    "wrong type": archive(x_train=DIGITS / 255),
+    "too few images": archive(x_test=DIGITS[:5], y_test=LABELS[:5]),
+    "too few labels": archive(y_train=LABELS[:5]),
+    "pickled objects": archive(x_train=np.array([{}, None])),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_bad_file_gives_advice(run, monkeypatch, tmp_path, name):
+    BAD_FILES[name](tmp_path / "bad.npz")
+    monkeypatch.setenv("MNIST_NPZ", str(tmp_path / "bad.npz"))
+    with pytest.raises(RuntimeError, match="bad.npz.*Set MNIST_NPZ to") as caught:
+        run.names["load_mnist"]()
+    assert caught.value.__suppress_context__, "a traceback from deep inside a library"
+
+
+def test_no_network_gives_advice(run, monkeypatch):
+    def fail():
+        raise OSError("URL fetch failure")
+
+    monkeypatch.delenv("MNIST_NPZ", raising=False)
+    monkeypatch.setattr(keras.datasets.mnist, "load_data", fail)
+    with pytest.raises(RuntimeError, match="downloaded by Keras .*URL fetch failure.*Set MNIST"):
+        run.names["load_mnist"]()
+
+
+@pytest.mark.parametrize("value", ["", "0", "-1", "1.5", "many", "150"])
+def test_bad_short_run_gives_advice(run, monkeypatch, value):
+    monkeypatch.setenv("SHORT_RUN_EPOCHS", value)
+    with pytest.raises(ValueError, match="SHORT_RUN_EPOCHS is .*from 1 to 149"):
+        exec(run.sources["settings"], {"os": os})
+
+
+def test_only_a_short_run_says_that_it_does_not_count(run, monkeypatch, capsys):
+    monkeypatch.delenv("SHORT_RUN_EPOCHS", raising=False)
+    exec(run.sources["settings"], {"os": os})
+    assert capsys.readouterr().out == "Each network is trained for 150 epochs.\n"
+    assert (len(run.names["x_train"]), len(run.names["x_test"])) == (1200, 300)
+    assert "DO NOT COUNT" in run.printed["settings"] and "NOT THE MNIST" in run.printed["data"]
+
+
+def test_shifts_go_in_all_directions(run):
+    digit = run.names["x_train"][:1]
+    assert len({np.array(run.names["shifted_pair"](digit)[0]).tobytes() for _ in range(200)}) == 9
+
+
+def test_two_halves_make_the_same_step_as_the_whole_batch(run):
+    steps = []
+    for kind in (keras.Sequential, run.names["TwoHalves"]):
+        keras.utils.set_random_seed(0)
+        model = kind([keras.Input((20,)), keras.layers.Dense(20)])
+        model.compile(loss="mse", optimizer=keras.optimizers.SGD(0.1))
+        history = model.fit(NOISY[:8], CLEAN[:8], batch_size=8, verbose=0).history
+        steps.append([*model.get_weights(), history["loss"]])
+    for whole, halves in zip(*steps):
+        np.testing.assert_allclose(whole, halves, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [1, 3, 10, 19])
+def test_pca_error_is_the_sum_of_the_discarded_variances(run, count):
+    mean, axes = run.names["fit_pca"](CLEAN)
+    error = np.sum((CLEAN - mean - (CLEAN - mean) @ axes[:, :count] @ axes[:, :count].T) ** 2)
+    singular_values = np.linalg.svd(CLEAN - CLEAN.mean(axis=0), compute_uv=False)
+    assert error == pytest.approx(np.sum(singular_values[count:] ** 2))
+
+
+@pytest.mark.parametrize("count", [1, 10, 100, 392])
+def test_so_many_components_have_this_error_and_are_worth_as_many(run, count):
+    truth, mean, axes = (run.names[name] for name in ("fc_test", "pca_mean", "pca_axes"))
+    output = run.names["pca_reconstruction"](truth, mean, axes[:, :count])
+    error = run.names["pca_errors"][count - 1]
+    assert error == pytest.approx(np.mean((output - truth) ** 2), rel=1e-3)
+    assert run.names["worth"](error) == count
+    assert run.names["worth"](error * 0.99999) == count + 1
+    assert run.names["pca_mse"] == pytest.approx(run.names["pca_errors"][99], rel=1e-3)
+
+
+def test_nearest_neighbour_agrees_with_all_distances(run):
+    train, test = RNG.random((1200, 5)), RNG.random((300, 5))
+    nearest = np.linalg.norm(test[:, np.newaxis] - train, axis=2).argmin(axis=1)
+    right = np.mean(run.names["labels_train"][nearest] == run.names["labels_test"])
+    assert 0 < run.names["nearest_neighbour_accuracy"](train, test) == right < 1
+
+
+def test_no_other_linear_filter_is_better(run):
+    weights, bias = run.names["fit_linear_filter"](NOISY, CLEAN)
+    error = np.mean((NOISY @ weights + bias - CLEAN) ** 2)
+    for _ in range(20):
+        other = weights + RNG.normal(0, 0.01, weights.shape)
+        assert error < np.mean((NOISY @ other + bias - CLEAN) ** 2)

@@ -77,16 +77,18 @@ def test_training_images(run, part):
         sorted((x.tobytes(), y.tobytes()) for x, y in zip(run.names[x + noisy], run.names[x]))
         for x in ("x_train", "x_test")
     )
-    assert pairs(fit.validation_data) == test
+    right = pairs(fit.validation_data) == test  # outside of assert, which explains lists at length
+    assert right, "the validation is not on the test images"
     once, again = (np.concatenate([y for _, y in fit.x.as_numpy_iterator()]) for _ in range(2))
     assert np.mean(once == again) < 0.99, "not shuffled"
+    trained = pairs(fit.x)
+    right = trained == train
     if part == "fc":  # each image may be shifted by a pixel, together with its target
         shifts = itertools.product((-1, 0, 1), repeat=2)
-        shifted = [np.roll(run.names["x_train"], s, (1, 2)) for s in shifts]
-        assert set(pairs(fit.x)) <= {(x.tobytes(), x.tobytes()) for x in np.concatenate(shifted)}
-        assert len(pairs(fit.x)) == len(train) and pairs(fit.x) != train
-    else:
-        assert pairs(fit.x) == train
+        shifted = np.concatenate([np.roll(run.names["x_train"], s, (1, 2)) for s in shifts])
+        allowed = {(x.tobytes(), x.tobytes()) for x in shifted}
+        right = len(trained) == len(train) and not right and {*trained} <= allowed
+    assert right, "the training is not on the training images, or has other targets"
 
 
 def test_images_are_those_of_the_file(run):
@@ -187,8 +189,7 @@ def test_printed_error(run, part):
     assert float(psnr) == pytest.approx(-10 * math.log10(error), abs=0.011)
     (row,) = [row for row in run.names["table"] if row.startswith(f"| {PARTS[part]} |")]
     assert f"| {mse} | {psnr} dB |" in row
-    saved = str(run.saved["table"])
-    assert row[: row.index(mse)] in saved, "the saved results are those of another network"
+    assert row[: row.index(mse)] in str(run.saved["table"]), "the saved network is another one"
 
 
 def test_text_agrees_with_the_code(run):

@@ -30,9 +30,8 @@ def sections(notebook):
 class Run:
     """The notebook's code cells, executed one by one in this process.
 
-    names is their namespace. By a cell's id: saved, its outputs in the file; figures, the
-    Matplotlib figures that it shows now; printed, its text; fits, the arguments of each
-    call of Keras' fit, and its history.
+    names is their namespace. By a cell's id: saved, its outputs in the file; figures, those
+    that it shows now; printed, its text; fits, the arguments and the history of each fit.
     """
 
     def __init__(self, notebook, mnist):
@@ -106,13 +105,10 @@ def notebook():
 
 @pytest.fixture(scope="session")
 def run(notebook, tmp_path_factory):
-    """All of the notebook, in its short run on the stand-in for MNIST.
-
-    The trainings with one decision undone take longest and change nothing else: left out.
-    """
+    """All of the notebook, in its short run on the stand-in for MNIST."""
     mnist = tmp_path_factory.mktemp("stand_in") / "mnist.npz"
     save_stand_in(mnist)
     run = Run(notebook, mnist)
-    for cell in run.code:
+    for cell in run.code:  # the trainings of "undone" take longest, and change nothing else
         run.execute(cell, train=cell != "undone")
     return run

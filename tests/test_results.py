@@ -35,6 +35,10 @@ def test_layers(run, part):
         windows = [layer.kernel_size for layer in model.layers if type(layer) is Conv2D]
         assert windows == [(3, 3)] * 5
         assert [model.layers[k].pool_size for k in (1, 3)] == [(2, 2)] * 2
+    if part == "dae":  # each group of four values becomes a block of 2 × 2 pixels
+        values = np.arange(784).reshape(1, 14, 14, 4)
+        blocks = np.reshape(run.names["interleave"](values), (14, 2, 14, 2))
+        assert (blocks.swapaxes(1, 2).ravel() == values.ravel()).all()
 
 
 def test_no_part_shares_weights(run):
@@ -93,9 +97,10 @@ def test_training_images(run, part):
 
 def test_images_are_those_of_the_file(run):
     with np.load(run.mnist) as archive:
-        for name in ("x_train", "x_test"):
-            assert run.names[name].dtype == np.float32
-            np.testing.assert_allclose(run.names[name], archive[name] / 255, atol=1e-6)
+        for name in ("train", "test"):
+            images, labels = run.names[f"x_{name}"], run.names[f"labels_{name}"]
+            assert images.dtype == np.float32 and (labels == archive[f"y_{name}"]).all()
+            np.testing.assert_allclose(images, archive[f"x_{name}"] / 255, atol=1e-6)
 
 
 def test_noise(run):
@@ -103,8 +108,7 @@ def test_noise(run):
     for images in ("x_train", "x_test"):
         clean, noisy = run.names[images], run.names[f"{images}_noisy"]
         assert noisy.shape == clean.shape and noisy.min() == 0 and noisy.max() == 1
-        # On black, what is below 0 is clipped. A Gaussian has these parts above its mean,
-        # and above one and two standard deviations.
+        # The parts of a Gaussian above its mean, and above one and two standard deviations.
         for limit, part in [(0, 0.5), (0.25, 0.1587), (0.5, 0.0228)]:
             assert np.mean(noisy[clean == 0] > limit) == pytest.approx(part, rel=0.05)
         noises += list(np.where(clean[:100] == 0, noisy[:100], 0))
@@ -186,6 +190,7 @@ def test_printed_error(run, part):
     pattern = rf"^{PARTS[part]}: test MSE (\S+) per pixel, PSNR (\S+) dB\n2 epochs in"
     mse, psnr = re.search(pattern, run.printed[f"{part}-report"]).groups()
     assert float(mse) == pytest.approx(error, abs=1.1e-5)
+    assert run.names["psnr"](0) == math.inf
     assert float(psnr) == pytest.approx(-10 * math.log10(error), abs=0.011)
     (row,) = [row for row in run.names["table"] if row.startswith(f"| {PARTS[part]} |")]
     assert f"| {mse} | {psnr} dB |" in row
@@ -193,10 +198,9 @@ def test_printed_error(run, part):
 
 
 def test_text_agrees_with_the_code(run):
-    for line in PROSE.splitlines():
-        if line and not line.startswith("#"):
-            cell, pattern, meant = (field.strip() for field in line.split(" ; "))
-            said = re.findall(pattern, run.sources[cell])
-            assert len(said) == 1, f"{cell}: {pattern} is there {len(said)} times"
-            said = said[0].replace(",", "").replace(" ", "_").lower()
-            assert said == str(eval(meant, run.names)).lower(), line
+    for line in PROSE.splitlines()[2:]:
+        cell, pattern, meant = (field.strip() for field in line.split(" ; "))
+        said = re.findall(pattern, run.sources[cell])
+        assert len(said) == 1, f"{cell}: {pattern} is there {len(said)} times"
+        said = said[0].replace(",", "").replace(" ", "_").lower()
+        assert said == str(eval(meant, run.names)).lower(), line

@@ -79,9 +79,8 @@ def test_it_was_the_full_run_on_mnist(notebook):
 
 def test_printed_errors_agree(notebook):
     """A PSNR is that of the error beside it, and an error that of the last validation."""
-    errors = re.findall(
-        r"^(.+): test MSE (\S+) .*, PSNR (\S+) dB$", printed(notebook), re.MULTILINE
-    )
+    pattern = re.compile(r"^(.+): test MSE (\S+) .*, PSNR (\S+) dB$", re.MULTILINE)
+    errors = pattern.findall(printed(notebook))
     for name, mse, psnr in errors:
         lowest, highest = (10 ** (-(float(psnr) + half) / 10) for half in (0.006, -0.006))
         assert lowest - 6e-6 < float(mse) < highest + 6e-6, f"{name}: {mse} is not {psnr} dB"

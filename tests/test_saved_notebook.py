@@ -48,7 +48,7 @@ def test_parts_show_the_same_test_images(notebook):
 
 def test_checklist_links_to_every_deliverable(notebook):
     (checklist,) = [cell.source for cell in notebook.cells if cell.id == "checklist"]
-    links = re.findall(r"\| (\d\.\d) \| \[.*?\]\(#(.*?)\)", checklist)
+    links = re.findall(r"\[(\d\.\d) .*?\]\(#(.*?)\)", checklist)
     assert [number for number, _ in links] == DELIVERABLES
     targets = {title.replace(" ", "-") for title in sections(notebook)}
     assert all(target.startswith(number) and target in targets for number, target in links)

@@ -57,7 +57,7 @@ class Run:
             else:
                 history = {"loss": [1.0, 0.5], "val_loss": [2.0, 1.0]}
                 for epoch, (loss, val_loss) in enumerate(zip(*history.values())):
-                    for callback in arguments["callbacks"]:
+                    for callback in arguments.get("callbacks", ()):
                         callback.on_epoch_begin(epoch)
                         callback.on_epoch_end(epoch, {"loss": loss, "val_loss": val_loss})
             fits.append(SimpleNamespace(model=model, x=x, history=history, **arguments))

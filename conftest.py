@@ -103,8 +103,10 @@ class Run:
 @pytest.fixture(scope="session")
 def notebook():
     """The one *_autoencoders.ipynb, whatever names its author put in front."""
-    (path,) = ROOT.glob("*_autoencoders.ipynb")
-    return nbformat.read(path, as_version=4)
+    paths = list(ROOT.glob("*_autoencoders.ipynb"))
+    names = ", ".join(path.name for path in paths) or "none"
+    assert len(paths) == 1, f"keep exactly one *_autoencoders.ipynb in {ROOT}; there is: {names}"
+    return nbformat.read(paths[0], as_version=4)
 
 
 @pytest.fixture(scope="session")

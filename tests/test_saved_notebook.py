@@ -2,6 +2,7 @@
 
 import base64
 import io
+import itertools
 import re
 
 import nbformat
@@ -39,6 +40,35 @@ def test_deliverable_is_shown(notebook, number):
     assert figure.metadata["image/png"]["alt"], f"{number}: no description"
     image = Image.open(io.BytesIO(base64.b64decode(figure.data["image/png"])))
     assert image.width >= 1000 and len(image.convert("L").getcolors()) > 10, f"{number}: blank"
+
+
+def test_every_figure_has_a_description_and_a_text_beside_it(notebook):
+    cells = notebook.cells
+    for k, cell in enumerate(cells):
+        figures = [o for o in outputs([cell]) if "image/png" in o.get("data", {})]
+        assert all(figure.metadata["image/png"]["alt"] for figure in figures), cell.id
+        beside = {neighbour.cell_type for neighbour in (cells[k - 1], cells[(k + 1) % len(cells)])}
+        assert not figures or "markdown" in beside, f"{cell.id}: no text beside the figure"
+
+
+def test_headings_skip_no_level(notebook):
+    lines = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown").splitlines()
+    levels = [len(line.split()[0]) for line in lines if line.startswith("#")]
+    assert levels[0] == 1 and 1 not in levels[1:]
+    assert all(level <= before + 1 for before, level in itertools.pairwise(levels))
+
+
+def test_first_screen_shows_the_results(notebook):
+    """The table below the title has the same numbers as the one at the end."""
+    first, *_, last = [
+        o.data["text/markdown"].splitlines()[2:]
+        for o in outputs(notebook.cells)
+        if "text/markdown" in o.get("data", {})
+    ]
+    for short, long in zip(first, last, strict=True):
+        name, mse, quality, rival, rival_mse = short.strip("| ").split(" | ")
+        assert long.startswith(f"| {name} |")
+        assert f"| {mse} | {quality} | {rival} | {rival_mse} |" in long
 
 
 def test_parts_show_the_same_test_images(notebook):

@@ -84,14 +84,14 @@ class Run:
     @contextlib.contextmanager
     def changed(self, cell, old, new, part):
         """For a while, have new for old in a cell; if that is code, it, the later cells of a
-        part and the table are executed anew, without training."""
+        part, or one of them, and the table are executed anew, without training."""
         all_there_is = self.sources, self.names, self.figures, self.printed, self.fits
         kept = [dict(one) for one in all_there_is]
         self.sources[cell] = self.sources[cell].replace(old, new)
         try:
             if cell in self.code:
                 for other in self.code[self.code.index(cell) :]:
-                    if other in (cell, "table") or other.startswith(f"{part}-"):
+                    if other in (cell, part, "table") or other.startswith(f"{part}-"):
                         self.execute(other, train=False)
             yield
         finally:

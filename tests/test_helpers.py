@@ -75,6 +75,13 @@ def test_shifts_go_in_all_directions(run):
     assert len({np.array(run.names["shifted_pair"](digit)[0]).tobytes() for _ in range(200)}) == 9
 
 
+@pytest.mark.parametrize("part", ["fc", "dae"])
+def test_short_training_depends_on_its_recipe_alone(run, part):
+    recipe = run.names[f"{part}_recipe"]
+    once, again = (run.names["try_out"](recipe) for _ in range(2))
+    assert 0 < once == again != run.names["try_out"](recipe, optimizer="adam")
+
+
 def test_two_halves_make_the_same_step_as_the_whole_batch(run):
     steps = []
     for kind in (keras.Sequential, run.names["TwoHalves"]):

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 
-def small_model(name):
+def small_model():
     """A compiled model with a state of its own."""
-    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(6)], name=name)
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(6)], name="small")
     model.compile(loss="mse", optimizer="adam")
     return model
 
@@ -22,14 +22,14 @@ def small_model(name):
 def saved(run, monkeypatch, tmp_path):
     """The checkpoint of a training that stopped after an epoch, in a folder of its own."""
     monkeypatch.chdir(tmp_path)
-    checkpoint = run.names["Checkpoint"](small_model("small"))
+    checkpoint = run.names["Checkpoint"](small_model())
     checkpoint.on_epoch_begin(0)
     checkpoint.on_epoch_end(0, {"loss": 2.0, "val_loss": 3.0})
     return checkpoint
 
 
 def test_the_same_code_goes_on(run, saved, capsys):
-    model = small_model("small")
+    model = small_model()
     history = run.names["Checkpoint"](model).history
     assert (history["loss"], history["val_loss"]) == ([2.0], [3.0])
     assert capsys.readouterr().out == "An interrupted training goes on after epoch 1.\n"
@@ -40,14 +40,14 @@ def test_the_same_code_goes_on(run, saved, capsys):
 @pytest.mark.parametrize("name, value", [("In", ["x = 2"]), ("EPOCHS", 3), ("fingerprint", "0")])
 def test_other_code_starts_anew(run, saved, monkeypatch, capsys, name, value):
     monkeypatch.setitem(run.names, name, value)
-    assert not run.names["Checkpoint"](small_model("small")).history["loss"]
+    assert not run.names["Checkpoint"](small_model()).history["loss"]
     assert "is from other code. The training starts from" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("length", [0, 1, 900, -1])
 def test_damaged_file_starts_anew(run, saved, capsys, length):
     saved.path.write_bytes(saved.path.read_bytes()[:length])
-    model = small_model("small")
+    model = small_model()
     before = model.get_weights()
     assert not run.names["Checkpoint"](model).history["loss"]
     assert "cannot be read" in capsys.readouterr().out
@@ -64,7 +64,7 @@ def test_full_disk_is_said_once_and_spoils_nothing(run, saved, monkeypatch, caps
         saved.on_epoch_end(epoch, {"loss": 1.0, "val_loss": 1.0})
     assert capsys.readouterr().out.count("cannot be saved (No space left on device)") == 1
     assert not list(saved.path.parent.glob(".*.part.npz"))
-    assert len(run.names["Checkpoint"](small_model("small")).history["loss"]) == 1
+    assert len(run.names["Checkpoint"](small_model()).history["loss"]) == 1
 
 
 def test_finished_training_leaves_nothing(run):

@@ -4,6 +4,7 @@ import contextlib
 import json
 import re
 import time
+from pathlib import Path
 
 import jupyter_client
 import keras
@@ -41,7 +42,7 @@ def test_the_same_code_goes_on(run, saved, capsys):
 def test_other_code_starts_anew(run, saved, monkeypatch, capsys, name, value):
     monkeypatch.setitem(run.names, name, value)
     assert not run.names["Checkpoint"](small_model()).history["loss"]
-    assert "is from other code. The training starts from" in capsys.readouterr().out
+    assert "(it was written by other code). The training starts from" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("length", [0, 1, 900, -1])
@@ -50,7 +51,7 @@ def test_damaged_file_starts_anew(run, saved, capsys, length):
     model = small_model()
     before = model.get_weights()
     assert not run.names["Checkpoint"](model).history["loss"]
-    assert "cannot be read" in capsys.readouterr().out
+    assert "is not used" in capsys.readouterr().out
     assert all((one == two).all() for one, two in zip(before, model.get_weights()))
 
 
@@ -65,6 +66,26 @@ def test_full_disk_is_said_once_and_spoils_nothing(run, saved, monkeypatch, caps
     assert capsys.readouterr().out.count("cannot be saved (No space left on device)") == 1
     assert not list(saved.path.parent.glob(".*.part.npz"))
     assert len(run.names["Checkpoint"](small_model()).history["loss"]) == 1
+
+
+@pytest.mark.parametrize(
+    "refused, line",
+    [
+        ([(Path, "unlink"), (np, "savez")], "cannot be saved (Read-only file system)"),
+        ([(Path, "unlink")], "Delete .training_small.npz, or the next run"),
+    ],
+)
+def test_read_only_folder_does_no_harm(run, monkeypatch, tmp_path, capsys, refused, line):
+    def refuse(*arguments, **more):
+        raise OSError("Read-only file system")
+
+    monkeypatch.chdir(tmp_path)
+    for owner, name in refused:
+        monkeypatch.setattr(owner, name, refuse)
+    data = run.names["batches"]((np.zeros((10, 6), "float32"),) * 2, 5)
+    history, _ = run.names["train"](small_model(), data, data)
+    assert len(history["loss"]) == run.names["EPOCHS"]
+    assert capsys.readouterr().out.count(line) == 1
 
 
 def test_finished_training_leaves_nothing(run):

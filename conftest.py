@@ -17,6 +17,13 @@ ROOT = Path(__file__).resolve().parent
 matplotlib.use("Agg")
 
 
+def display(*objects, display_id=None, **options):
+    """Print the texts that a cell displays, in place of IPython, which needs a shell for that."""
+    for shown in objects:
+        print(getattr(shown, "data", shown))
+    return display_id and SimpleNamespace(update=display)
+
+
 def sections(notebook):
     """The notebook's headings, without their #, and the cells below each of them."""
     found, cells = {}, []
@@ -42,7 +49,7 @@ class Run:
         self.titles = {
             cell.id: title[:3] for title, cells in sections(notebook).items() for cell in cells
         }
-        self.names, self.figures, self.printed, self.fits = {"In": []}, {}, {}, {}
+        self.names, self.figures, self.printed, self.fits = {}, {}, {}, {}
 
     def execute(self, cell, train):
         """Execute a cell; without train, fit only notes its arguments."""
@@ -68,6 +75,7 @@ class Run:
             patch.chdir(self.mnist.parent)
             patch.setenv("MNIST_NPZ", str(self.mnist))
             patch.setenv("SHORT_RUN_EPOCHS", "2")
+            patch.setattr("IPython.display.display", display)
             patch.setattr(keras.Model, "fit", fit)
             patch.setattr(plt, "close", figures.append)
             exec(compile(self.sources[cell], f"cell {cell}", "exec"), self.names)

@@ -66,7 +66,6 @@ class Run:
                 history = {"loss": values, "val_loss": [2 * value for value in values]}
                 for epoch, value in enumerate(values):
                     for callback in arguments.get("callbacks", ()):
-                        callback.on_epoch_begin(epoch)
                         callback.on_epoch_end(epoch, {"loss": value, "val_loss": 2 * value})
             fits.append(SimpleNamespace(model=model, x=x, history=history, **arguments))
             return SimpleNamespace(history=history)

@@ -14,7 +14,9 @@ from nbval.plugin import IPyNbCell
 # by one in their last digit: those with a decimal point, and how many components of PCA a
 # code is worth. A PSNR and a percentage hardly move when the error does: they have less.
 TOLERANCE, NARROW = 0.025, 0.005
-NUMBER = re.compile(r"(?<![\d.])\d+\.\d+(?![\d.])|(?<=is worth )\d+|(?<=dB \| )\d+(?= \|)")
+NUMBER = re.compile(
+    r"(?<![\d.])\d+\.\d+(?![\d.])|(?<=is worth )\d+|(?<=\d \| )\d+(?= \|$)", re.MULTILINE
+)
 
 
 def close(one, two, unit):

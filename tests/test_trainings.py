@@ -36,7 +36,7 @@ def test_alone_or_interrupted_and_run_again_it_is_the_same(run, notebook, part):
 
 def test_progress_is_one_line_in_a_real_kernel_and_stderr_is_silent(run, monkeypatch, tmp_path):
     monkeypatch.setenv("MNIST_NPZ", str(run.mnist))
-    monkeypatch.setenv("SHORT_RUN_EPOCHS", "20")
+    monkeypatch.setenv("SHORT_RUN_EPOCHS", "100")
     messages = []
     manager, client = start_new_kernel(cwd=tmp_path)
     try:
@@ -54,6 +54,6 @@ def test_progress_is_one_line_in_a_real_kernel_and_stderr_is_silent(run, monkeyp
         manager.shutdown_kernel(now=True)
     assert not [m for m in messages + again if m["content"].get("name") == "stderr"]
     kinds = [m["msg_type"] for m in again if m["msg_type"] not in ("status", "execute_input")]
-    assert kinds == ["display_data"] + 20 * ["update_display_data"]
+    assert kinds == ["display_data"] + 100 * ["update_display_data"]
     last = [m for m in again if m["msg_type"] == "update_display_data"][-1]
-    assert last["content"]["data"]["text/plain"].startswith("20 epochs in")
+    assert last["content"]["data"]["text/plain"].startswith("100 epochs in")

@@ -1,19 +1,11 @@
-"""Make a small stand-in for MNIST, to try the notebook without it.
-
-    python tests/make_stand_in.py mnist.npz
-
-The file has the arrays of Keras' mnist.npz, but the digits are printed ones, moved and
-turned. The notebook reads it if MNIST_NPZ names it, and says that its results do not count.
-"""
-
-import argparse
+"""Make a small stand-in for MNIST: the arrays of Keras' mnist.npz, of printed digits."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 
 def draw_digits(count, rng):
-    """Return images (count, 28, 28), uint8, and their labels (count,)."""
+    """Return images (count, 28, 28), uint8, of digits moved and turned, and labels (count,)."""
     labels = rng.integers(0, 10, count, dtype=np.uint8)
     images = []
     for label in labels:
@@ -31,12 +23,3 @@ def save_stand_in(path, train=1200, test=300):
     rng = np.random.default_rng(0)
     (x_train, y_train), (x_test, y_test) = draw_digits(train, rng), draw_digits(test, rng)
     np.savez_compressed(path, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("path", help="the file to write, for example mnist.npz")
-    parser.add_argument("--train", type=int, default=1200, help="number of training images")
-    parser.add_argument("--test", type=int, default=300, help="number of test images")
-    options = parser.parse_args()
-    save_stand_in(options.path, options.train, options.test)

@@ -50,7 +50,7 @@ IPyNbCell.sanitize = lambda cell, text: (
 def pytest_collection_modifyitems(items):
     """Skip the notebook's own cells where there is no MNIST."""
     cells = [item for item in items if isinstance(item, IPyNbCell)]
-    if not cells or "MNIST_NPZ" in os.environ:
+    if not cells or os.environ.get("MNIST_NPZ"):
         return
     import keras
 

@@ -3,6 +3,7 @@
 import os
 
 import keras
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -50,7 +51,7 @@ def test_no_network_gives_advice(run, monkeypatch):
     def fail():
         raise OSError("URL fetch failure")
 
-    monkeypatch.delenv("MNIST_NPZ", raising=False)
+    monkeypatch.setenv("MNIST_NPZ", "")  # as good as none
     monkeypatch.setattr(keras.datasets.mnist, "load_data", fail)
     with pytest.raises(RuntimeError, match="from Keras .*URL fetch failure.*Set MNIST_NPZ to"):
         exec(run.sources["load"], {"os": os, "keras": keras})
@@ -68,6 +69,17 @@ def test_only_a_short_run_says_that_it_does_not_count(run, monkeypatch, capsys):
     exec(run.sources["settings"], names := {"os": os})
     assert names["EPOCHS"] == 150 and not capsys.readouterr().out
     assert "DO NOT COUNT" in run.printed["settings"] and "NOT MNIST" in run.printed["data"]
+
+
+def test_loss_figure_shows_all_epochs_and_the_last_hundred(run, monkeypatch):
+    figures, history = [], {"loss": list(range(150)), "val_loss": list(range(150, 300))}
+    monkeypatch.setitem(run.names, "EPOCHS", 150)
+    monkeypatch.setattr(plt, "close", figures.append)
+    run.names["plot_loss"]("A network", history)
+    for axes, count in zip(figures[0].axes, (150, 100), strict=True):
+        for curve, losses in zip(axes.get_lines(), history.values(), strict=True):
+            assert list(curve.get_xdata()) == list(range(151 - count, 151))
+            assert list(curve.get_ydata()) == losses[-count:]
 
 
 def test_shifts_go_in_all_directions(run):

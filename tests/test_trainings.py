@@ -17,7 +17,7 @@ def losses(run, part):
 def test_alone_or_interrupted_and_run_again_it_is_the_same(run, notebook, part):
     cells, train = run.code, f"{part}-train"
     alone = Run(notebook, run.mnist)
-    set_up = cells[: cells.index(FIRST_CELLS["fc"])]
+    set_up = cells[cells.index("imports") : cells.index(FIRST_CELLS["fc"])]
     for cell in set_up + cells[cells.index(FIRST_CELLS[part]) : cells.index(train) + 1]:
         alone.execute(cell, train=True)
     assert losses(alone, part) == pytest.approx(losses(run, part), rel=1e-6)
@@ -40,7 +40,7 @@ def test_progress_is_one_line_in_a_real_kernel_and_stderr_is_silent(run, monkeyp
     messages = []
     manager, client = start_new_kernel(cwd=tmp_path)
     try:
-        for cell in run.code[: run.code.index("fc-train")]:
+        for cell in run.code[run.code.index("imports") : run.code.index("fc-train")]:
             client.execute_interactive(run.sources[cell], output_hook=messages.append)
         client.execute(run.sources["fc-train"])
         while client.get_iopub_msg(timeout=60)["msg_type"] != "update_display_data":

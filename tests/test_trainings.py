@@ -1,4 +1,4 @@
-"""A training depends on its cell alone: not on other parts, nor on what was run before."""
+"""A training depends on its part alone: not on other parts, nor on what was run before."""
 
 import pytest
 from jupyter_client.manager import start_new_kernel

@@ -89,6 +89,7 @@ def test_cells_were_executed_in_order(notebook):
 def test_outputs_are_clean(notebook):
     for output in outputs(notebook.cells):
         assert output.output_type != "error" and output.get("name") != "stderr", output
+        assert "application/vnd.jupyter.widget-view+json" not in output.get("data", {})
         text = output.get("text", "") + output.get("data", {}).get("text/plain", "")
         assert not re.search(r"warning|functional_|0x[0-9a-f]{6}", text, flags=re.IGNORECASE), text
         assert text.count("\n") < 30, text

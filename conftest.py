@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -34,6 +35,15 @@ def sections(notebook):
     return found
 
 
+def numbers(title):
+    """The deliverables that a heading names: "1.2 to 1.4 …" are 1.2, 1.3 and 1.4."""
+    found = re.match(r"(\d)\.(\d)(?: (?:to|and) \1\.(\d))? ", title)
+    if not found:
+        return []
+    part, first, last = found.groups()
+    return [f"{part}.{k}" for k in range(int(first), int(last or first) + 1)]
+
+
 class Run:
     """The notebook's code cells, executed one by one in this process.
 
@@ -46,8 +56,8 @@ class Run:
         self.sources = {cell.id: cell.source for cell in notebook.cells}
         self.saved = {cell.id: cell.outputs for cell in notebook.cells if "outputs" in cell}
         self.code = list(self.saved)
-        self.titles = {
-            cell.id: title[:3] for title, cells in sections(notebook).items() for cell in cells
+        self.numbers = {
+            cell.id: numbers(title) for title, cells in sections(notebook).items() for cell in cells
         }
         self.names, self.figures, self.printed, self.fits = {}, {}, {}, {}
 
@@ -84,7 +94,7 @@ class Run:
 
     def figure(self, number):
         """The first figure below the heading of a deliverable."""
-        cells = [cell for cell in self.code if self.titles[cell] == number]
+        cells = [cell for cell in self.code if number in self.numbers[cell]]
         figures = [figure for cell in cells for figure in self.figures[cell]]
         assert figures, f"{number}: no figure below its heading"
         return figures[0]

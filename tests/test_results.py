@@ -118,84 +118,148 @@ def test_noise(run):
             assert not np.any((noise == other) & (noise > 0)), "the same noise twice"
 
 
-def check_images(figure, rows):
-    """Check that a figure shows ten images per row; rows: (images, (black, white)), ...."""
+def check_row(figure, label, images, limit=None):
+    """Check that the row with this label shows these images (n, h, w), and in which colours.
+
+    limit is None for pixels, which are grey from 0 to 1; for signed values it is their limit,
+    or "own" for the 99th percentile.
+    """
     assert figure.get_suptitle(), "no title"
-    assert len(figure.axes) == 10 * len(rows), f"{len(figure.axes)} pictures"
-    for k, (images, greys) in enumerate(rows):
-        row = figure.axes[10 * k : 10 * k + 10]
-        assert row[0].get_ylabel(), "no label"
-        for axes, image in zip(row, images, strict=True):
-            (drawn,) = axes.images
-            assert np.shape(drawn.get_array()) == image.shape, "another shape"
-            assert np.allclose(drawn.get_array(), image, atol=1e-4), "other images"
-            assert drawn.get_cmap().name == "gray" and drawn.get_clim() == greys, "other greys"
+    labels = [text.get_text() for text in figure.texts if text is not figure._suptitle]
+    rows = {}
+    for image in figure.images:
+        rows.setdefault(image.oy, []).append(image)
+    found = [row for text, row in zip(labels, rows.values(), strict=True) if text.startswith(label)]
+    assert len(found) == 1, f"{len(found)} rows are labelled {label}"
+    assert [drawn.ox for drawn in found[0]] == [165 + 93 * k for k in range(len(images))]
+    dots = 84 // images.shape[2]  # for each pixel
+    enlarged = images.repeat(dots, axis=1).repeat(dots, axis=2)
+    if limit == "own":
+        limit = np.percentile(np.abs(enlarged), 99)
+    for drawn, large in zip(found[0], enlarged):
+        shown = np.ma.filled(drawn.get_array(), np.nan)
+        assert shown.shape == large.shape, f"{label}: another shape"
+        lines = np.isnan(shown)  # between the tiles
+        assert np.allclose(shown[~lines], large[~lines], atol=1e-4), f"{label}: other images"
+        assert lines.mean() < 0.1 and (limit or not lines.any())
+        assert drawn.get_cmap().name == ("RdBu_r" if limit else "gray"), f"{label}: other colours"
+        limits = (-limit, limit) if limit else (0, 1)
+        assert drawn.get_clim() == pytest.approx(limits, rel=0.001), f"{label}: other limits"
 
 
 def expected(run, number):
-    """The ten images that a deliverable asks for, computed anew, and its black and white."""
+    """The ten images that a deliverable asks for, computed anew."""
     names = {"3.1": "x_train", "3.2": "x_train_noisy", "3.5": "x_test_noisy"}
     names |= dict.fromkeys(["1.2", "2.2", "3.4"], "x_test")
     if number in names:
-        return run.names[names[number]][:10], (0, 1)
+        return run.names[names[number]][:10]
     model = run.names[f"{PART_OF[number[0]]}_model"]
     test = run.names["x_test_noisy" if number == "3.6" else "x_test"][:10]
     inputs = test.reshape(10, *model.input_shape[1:])
     if number in ("1.4", "2.4", "3.6"):
-        return np.array(model(inputs)).reshape(10, 28, 28), (0, 1)
+        return np.array(model(inputs)).reshape(10, 28, 28)
     layer = model.layers[2 if number == "1.3" else 3]
     code = np.array(keras.Model(model.inputs[0], layer.output)(inputs))
-    largest = math.ceil(np.abs(code).max())
     if number == "1.3":
-        return code.reshape(10, 10, 10), (-largest, largest)
-    rows = [[code[..., k], code[..., k + 1]] for k in (0, 2, 4, 6)]  # of maps of 7 × 7
-    return np.block(rows), (-largest, largest)
+        return code.reshape(10, 10, 10)
+    return np.block([[code[..., k], code[..., k + 1]] for k in (0, 2, 4, 6)])  # maps of 7 × 7
 
 
 @pytest.mark.parametrize(
     "number", ["1.2", "1.3", "1.4", "2.2", "2.3", "2.4", "3.1", "3.2", "3.4", "3.5", "3.6"]
 )
 def test_ten_images(run, number):
-    check_images(run.figure(number), [expected(run, number)])
+    images = expected(run, number)
+    signed = number in ("1.3", "2.3")
+    check_row(run.figure(number), number, images, "own" if signed else None)
 
 
-@pytest.mark.parametrize("part", PARTS)
-def test_stacked_images(run, part):
-    numbers = {"fc": "1.2 1.3 1.4", "conv": "2.2 2.3 2.4", "dae": "3.4 3.5 3.6"}[part]
-    (figure,) = run.figures[f"{part}-stacked"]
-    check_images(figure, [expected(run, number) for number in numbers.split()])
+def test_errors_of_pca_and_network_have_one_scale(run):
+    (figure,), truth = run.figures["pca-stacked"], run.names["x_test"]
+    for name, output in [("PCA", run.names["pca_output"]), ("autoencoder", run.names["fc_output"])]:
+        check_row(figure, f"{name}\n0", output[:10])
+        check_row(figure, f"{name}\nminus original", (output - truth)[:10], 0.5)
+
+
+def test_worst_images_have_the_largest_errors(run):
+    (figure,), truth, output = run.figures["worst"], run.names["x_test"], run.names["fc_output"]
+    worst = sorted(range(len(truth)), key=lambda k: -np.square(output[k] - truth[k]).sum())[:5]
+    check_row(figure, "original", truth[worst])
+    check_row(figure, "reconstruction", output[worst])
+
+
+def test_walk_leads_from_one_digit_to_another(run):
+    (figure,), model, fc_test = run.figures["walk"], run.names["fc_model"], run.names["fc_test"]
+    shares = np.linspace(0, 1, 10)[:, np.newaxis]
+    between = fc_test[0] + shares * (fc_test[1] - fc_test[0])
+    check_row(figure, "pixels", between.reshape(10, 28, 28))
+    axes = run.names["pca_axes"][:, :100]
+    rebuilt = np.clip(
+        run.names["pca_mean"] + (between - run.names["pca_mean"]) @ axes @ axes.T, 0, 1
+    )
+    check_row(figure, "PCA's code", rebuilt.reshape(10, 28, 28))
+    codes = np.array(keras.Model(model.inputs[0], model.layers[2].output)(fc_test[:2]))
+    vectors = codes[0] + shares * (codes[1] - codes[0])
+    for layer in model.layers[3:]:
+        vectors = layer(vectors)
+    check_row(figure, "the network's code", np.reshape(vectors, (10, 28, 28)))
+
+
+def test_layers_are_shown_one_by_one(run):
+    (figure,), values = run.figures["layers"], run.names["conv_test"][:1]
+    for layer in run.names["conv_model"].layers[:-1]:
+        values = layer(values)
+        if type(layer) is not UpSampling2D:
+            maps = np.moveaxis(values[0], 2, 0)[:10]
+            check_row(figure, layer.name, maps, "own")
 
 
 @pytest.mark.parametrize("number", ["1.1", "2.1", "3.3"])
 def test_loss_curves(run, number):
     figure = run.figure(number)
     (fit,) = run.fits[f"{PART_OF[number[0]]}-train"]
-    assert figure.get_suptitle(), "no title"
+    assert figure.get_suptitle().startswith(f"{number} {PARTS[PART_OF[number[0]]]}"), "no title"
     for axes in figure.axes:
         assert axes.get_xlabel() == "epoch" and "loss" in axes.get_ylabel()
+        assert "MSE per pixel × 1000" in axes.get_ylabel() and axes.get_yscale() == "linear"
         assert axes.get_legend(), "no legend"
         curves = axes.get_lines()
         assert [curve.get_label().split()[0] for curve in curves] == ["training", "validation"]
         assert curves[0].get_linestyle() != curves[1].get_linestyle()
         for curve, loss in zip(curves, ("loss", "val_loss")):
             assert list(curve.get_xdata()) == [1, 2]
-            assert list(curve.get_ydata()) == fit.history[loss]
+            assert list(curve.get_ydata()) == [1000 * value for value in fit.history[loss]]
 
 
 @pytest.mark.parametrize("part", PARTS)
 def test_printed_error(run, part):
-    model, test = run.names[f"{part}_model"], run.names["x_test"]
-    inputs = run.names["x_test_noisy"] if part == "dae" else test
-    output = np.array(model(inputs.reshape(-1, *model.input_shape[1:]))).reshape(test.shape)
-    error = np.mean((output - test) ** 2)
-    pattern = rf"^{PARTS[part]}: test MSE (\S+) per pixel, PSNR (\S+) dB\n"
-    mse, psnr = re.search(pattern, run.printed[f"{part}-report"]).groups()
-    assert float(mse) == pytest.approx(error, abs=1.1e-5)
+    model = run.names[f"{part}_model"]
+    for images in ("train", "test"):
+        truth = run.names[f"x_{images}"]
+        inputs = run.names[f"x_{images}_noisy"] if part == "dae" else truth
+        output = np.array(model(inputs.reshape(-1, *model.input_shape[1:]))).reshape(truth.shape)
+        error = np.mean((output - truth) ** 2)
+        name = "training images" if images == "train" else "test images"
+        pattern = rf"^{PARTS[part]}, {name}.*: MSE (\S+) per pixel, PSNR (\S+) dB\n"
+        mse, psnr = re.search(pattern, run.printed[f"{part}-report"], re.MULTILINE).groups()
+        assert float(mse) == pytest.approx(error, abs=2e-6)
+        assert float(psnr) == pytest.approx(-10 * math.log10(error), abs=0.011)
     assert run.names["psnr"](0) == math.inf
-    assert float(psnr) == pytest.approx(-10 * math.log10(error), abs=0.011)
     (row,) = [row for row in run.names["table"] if row.startswith(f"| {PARTS[part]} |")]
-    assert f"| {mse} | {psnr} dB |" in row
-    assert row[: row.index(mse)] in str(run.saved["table"]), "the saved network is another one"
+    network, rounded, decibels = re.match(r"(.+ \| )(\S+) \((\S+) dB\) \| ", row).groups()
+    assert float(rounded) == pytest.approx(error, abs=5.1e-6) and decibels == psnr
+    assert network in str(run.saved["table"]), "the saved network is another one"
+
+
+def test_generalisation_of_the_denoiser_is_that_to_fresh_noise(run):
+    clean, noisy, fresh = (run.names[x] for x in ("clean_train", "dae_train", "fresh_noise"))
+    assert np.std((fresh - clean)[clean == 0]) == pytest.approx(
+        np.std((noisy - clean)[clean == 0]), rel=0.05
+    )
+    assert np.corrcoef((fresh - clean).ravel(), (noisy - clean).ravel())[0, 1] < 0.5
+    error = np.mean(np.square(np.array(run.names["dae_model"](fresh)) - clean))
+    mse = re.search(r"with fresh noise: MSE (\S+)", run.printed["dae-report"]).group(1)
+    assert float(mse) == pytest.approx(error, abs=2e-6)
 
 
 def test_text_agrees_with_the_code(run):

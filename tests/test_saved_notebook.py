@@ -27,8 +27,9 @@ def printed(notebook):
 
 
 def first_figure(notebook, number):
-    (cells,) = [c for title, c in sections(notebook).items() if number in numbers(title)]
-    figures = [o for o in outputs(cells) if "image/png" in o.get("data", {})]
+    found = [c for title, c in sections(notebook).items() if number in numbers(title)]
+    assert len(found) == 1, f"{number}: {len(found)} headings name it"
+    figures = [o for o in outputs(found[0]) if "image/png" in o.get("data", {})]
     assert figures, f"{number}: no figure below its heading"
     return figures[0]
 

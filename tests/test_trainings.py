@@ -1,59 +1,62 @@
 """A training depends on its part alone: not on other parts, nor on what was run before."""
 
+import copy
+
 import pytest
 from jupyter_client.manager import start_new_kernel
 
-from conftest import Run
 
-FIRST_CELLS = {"fc": "fc-network", "conv": "conv-network", "dae": "add-noise"}  # of the parts
-
-
-def losses(run, part):
-    history = run.names[f"{part}_history"]
-    return history["loss"] + history["val_loss"]
+def needed(run, part):
+    """The cells that a part's training needs: the set-up, and its own up to the training."""
+    first = next(k for k, cell in enumerate(run.code_cells) if cell.part)
+    own = [cell for cell in run.code_cells if cell.part == part]
+    return run.code_cells[:first] + own[: 1 + next(k for k, cell in enumerate(own) if cell.fits)]
 
 
-@pytest.mark.parametrize("part", FIRST_CELLS)
-def test_alone_or_interrupted_and_run_again_it_is_the_same(run, notebook, part):
-    cells, train = run.code, f"{part}-train"
-    alone = Run(notebook, run.mnist)
-    set_up = cells[cells.index("imports") : cells.index(FIRST_CELLS["fc"])]
-    for cell in set_up + cells[cells.index(FIRST_CELLS[part]) : cells.index(train) + 1]:
+@pytest.mark.parametrize("part", [1, 2, 3])
+def test_alone_or_interrupted_and_run_again_it_is_the_same(run, part):
+    alone, expected = copy.copy(run), pytest.approx(run.trained(part).history["loss"], rel=1e-6)
+    alone.names, cells = {}, [copy.copy(cell) for cell in needed(run, part)]
+    for cell in cells:
         alone.execute(cell, train=True)
-    assert losses(alone, part) == pytest.approx(losses(run, part), rel=1e-6)
+    assert cells[-1].fits[0].history["loss"] == expected, f"Part {part}: alone, other losses"
 
-    def interrupt(text):
-        if text.startswith("1 epochs"):
+    def interrupt(shown, **options):
+        if str(getattr(shown, "data", shown)).startswith("1 epochs"):
             raise KeyboardInterrupt
+        return display(shown, **options)
 
-    shown, alone.names["Pretty"] = alone.names["Pretty"], interrupt
+    display, alone.display = alone.display, interrupt
     with pytest.raises(KeyboardInterrupt):
-        alone.execute(train, train=True)
-    alone.names["Pretty"] = shown
-    alone.execute(train, train=True)
-    assert losses(alone, part) == pytest.approx(losses(run, part), rel=1e-6)
+        alone.execute(cells[-1], train=True)
+    alone.display = display
+    alone.execute(cells[-1], train=True)
+    losses = cells[-1].fits[0].history["loss"]
+    assert losses == expected, f"Part {part}: interrupted and run again, other losses"
 
 
 def test_progress_is_one_line_in_a_real_kernel_and_stderr_is_silent(run, monkeypatch, tmp_path):
     monkeypatch.setenv("MNIST_NPZ", str(run.mnist))
-    monkeypatch.setenv("SHORT_RUN_EPOCHS", "100")
-    messages = []
+    monkeypatch.setenv("SHORT_RUN_EPOCHS", "30")
+    *set_up, train = (cell.source for cell in needed(run, 1))
+    messages, again = [], []
     manager, client = start_new_kernel(cwd=tmp_path)
     try:
-        for cell in run.code[run.code.index("imports") : run.code.index("fc-train")]:
-            client.execute_interactive(run.sources[cell], output_hook=messages.append)
-        client.execute(run.sources["fc-train"])
+        for source in set_up:
+            client.execute_interactive(source, output_hook=messages.append)
+        client.execute(train)
         while client.get_iopub_msg(timeout=60)["msg_type"] != "update_display_data":
             pass
         manager.interrupt_kernel()
         assert client.get_shell_msg(timeout=60)["content"]["ename"] == "KeyboardInterrupt"
-        again = []
-        client.execute_interactive(run.sources["fc-train"], output_hook=again.append)
+        client.execute_interactive(train, output_hook=again.append)
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
-    assert not [m for m in messages + again if m["content"].get("name") == "stderr"]
-    kinds = [m["msg_type"] for m in again if m["msg_type"] not in ("status", "execute_input")]
-    assert kinds == ["display_data"] + 100 * ["update_display_data"]
-    last = [m for m in again if m["msg_type"] == "update_display_data"][-1]
-    assert last["content"]["data"]["text/plain"].startswith("100 epochs in")
+    assert "RESULTS DO NOT COUNT" in str(messages), "a short run does not say so"
+    errors = [m["content"] for m in messages + again if m["content"].get("name") == "stderr"]
+    assert not errors, f"messages on stderr: {errors}"
+    shown = [m for m in again if m["msg_type"] not in ("status", "execute_input")]
+    kinds = [m["msg_type"] for m in shown]
+    assert kinds == ["display_data"] + 30 * ["update_display_data"], "progress is not one line"
+    assert shown[-1]["content"]["data"]["text/plain"].startswith("30 epochs in")

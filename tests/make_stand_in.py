@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-SMALLER = 25  # so many times smaller than MNIST
+SMALLER = 24  # so many times smaller than MNIST
 
 
 def draw_digit(digit, size, rng):

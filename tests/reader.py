@@ -44,12 +44,13 @@ def numbers(titles):
 
 
 def smaller(source):
-    """Compile code; what it slices to 500 or more images shrinks as the stand-in for MNIST does."""
+    """Compile code; slices of more than 400 images shrink as the stand-in for MNIST does."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
-        takes = isinstance(node, ast.Call) and getattr(node.func, "attr", None) in ("take", "skip")
-        for part in ast.walk(node) if takes or isinstance(node, ast.Slice) else []:
-            if isinstance(part, ast.Constant) and isinstance(part.value, int) and part.value >= 500:
+        called = getattr(getattr(node, "func", None), "attr", type(node).__name__)
+        least = {"take": 25, "skip": 25, "Slice": 400}.get(called)
+        for part in ast.walk(node) if least else []:
+            if isinstance(getattr(part, "value", None), int) and part.value > least:
                 part.value //= SMALLER
     return compile(tree, "<cell>", "exec")
 
@@ -89,7 +90,8 @@ class Reader:
         """Note a figure, print a text: in place of IPython's, which needs a shell."""
         for shown in objects:
             if isinstance(shown, dict):
-                self.current.figures.append(SimpleNamespace(figure=self.closed[-1], at=display_id))
+                figure = {"figure": self.closed[-1], "at": display_id, "png": shown["image/png"]}
+                self.current.figures.append(SimpleNamespace(**figure))
             else:
                 print(getattr(shown, "data", shown))
         return display_id and SimpleNamespace(update=self.display)
@@ -141,7 +143,7 @@ class Reader:
         plt.close("all")
 
     def below(self, place):
-        """The code cells of a deliverable, a heading, or a part up to its last deliverable."""
+        """The code cells of a deliverable, a heading, or a part (to its last one); else, that train."""
         known = [(cell, place in cell.numbers, cell.titles) for cell in self.code_cells]
         cells = [cell for cell, named, ts in known if named or any(t.startswith(place) for t in ts)]
         if place.startswith("Part"):
@@ -206,16 +208,15 @@ class Reader:
         """Whether a training begins with a network that is made right after the seed is set."""
         keras.utils.set_random_seed(seed)
         new = [keras.Input(fit.model.input_shape[1:])]
-        for la in fit.model.layers:
+        for la in fit.model.layers:  # a Lambda has a function, and no weights
             new.append(la if hasattr(la, "function") else la.from_config(la.get_config()))
         return all(map(np.array_equal, fit.start, keras.Sequential(new).get_weights()))
 
-    def rates(self, part):
-        """The learning rate at the start, after 1/2 and 95 % of 150 epochs, and at their end."""
-        fit, found = self.trained(part), []
-        optimizer, now = fit.model.optimizer, int(fit.model.optimizer.iterations)
+    def rates(self, fit):
+        """The learning rate at the start, after 1/2 and 95 % of a fit's epochs, and at their end."""
+        optimizer, found, now = fit.model.optimizer, [], int(fit.model.optimizer.iterations)
         for share in (0, 0.5, 0.95, 1):
-            optimizer.iterations.assign(share * 150 * len(fit.x))
+            optimizer.iterations.assign(share * fit.epochs * len(fit.x))
             found.append(float(optimizer.learning_rate))
         optimizer.iterations.assign(now)
         return found
@@ -240,7 +241,7 @@ class Reader:
         return np.array(model(images.reshape(-1, *model.input_shape[1:]))).reshape(images.shape)
 
     def code(self, part, images, layer=None):
-        """The values of the bottleneck, or of another layer, for images."""
+        """The values of a layer for images, or of the bottleneck: layer 3 of Part 1, 4 of Part 2."""
         model = self.trained(part).model
         found = model.get_layer(layer) if layer else model.layers[part + 1]
         encoder = keras.Model(model.inputs[0], found.output)
@@ -267,27 +268,24 @@ class Reader:
         filtered = images.reshape(-1, 784) @ weights[:-1] + weights[-1]
         return np.clip(filtered, 0, 1).reshape(images.shape)
 
-    def mse(self, differences):
-        return float(np.mean(np.square(differences), dtype="float64"))
-
     def error(self, method, which="test"):
         """The error on all training or test images of a part, or of "pca", "linear", "noise"."""
         truth = self.truth[which]
         given = self.noisy(which) if method in (3, "linear", "noise") else truth
         methods = {"pca": self.pca, "linear": self.linear, "noise": lambda images: images}
         made = methods[method](given) if method in methods else self.output(method, given)
-        return self.mse(made - truth)
+        return float(np.mean(np.square(made - truth), dtype="float64"))
 
     @functools.cached_property
     def pca_errors(self):
         """The test error of PCA with 1 to 400 components."""
         test = self.truth["test"]
-        return [self.mse(self.pca(test, k) - test) for k in range(1, 401)]
+        return [np.mean(np.square(self.pca(test, k) - test)) for k in range(1, 401)]
 
     def told(self, pattern, text=None):
         """The numbers that one printed line says, where it matches the pattern."""
         found = re.findall(pattern, text or self.printed, re.MULTILINE)
-        assert len({*found}) == 1, f"{pattern!r} is printed {len(found)} times"
+        assert len({*found}) == 1, f"{len({*found})} different lines, not one, match {pattern!r}"
         return [float(x.replace(",", "")) for x in re.findall(r"\d[\d,]*(?:\.\d+)?", str(found[0]))]
 
     def figure(self, place):
@@ -335,7 +333,7 @@ class Reader:
         """How many panels a figure of curves has, if each has what a reader needs."""
         for axes in self.figure(place).axes:
             here, name = f"{place}, panel {axes.get_title()!r}", axes.get_ylabel()
-            right = re.search("MSE|PSNR|squared error", name) and "entropy" not in name
+            right = re.search("(MSE|squared error) per pixel|PSNR", name) and "entropy" not in name
             assert right and axes.get_xlabel(), f"{here}: the y axis says {name!r}, or x nothing"
             log = "log" in axes.get_title() + name or place.startswith("How many")
             assert log == (axes.get_yscale() == "log"), f"{here}: the y axis is {axes.get_yscale()}"
@@ -362,13 +360,14 @@ class Reader:
 
     def tried(self):
         """The trainings at the end: each with the label and the height of its point."""
-        (axes,), points, found = self.figure("Two decisions").axes, {}, []
+        axes, points, found = self.figure("Two decisions").axes[0], {}, []
         for line in axes.get_lines():
             points[round(line.get_ydata()[0]), line.get_marker()] = line.get_xdata()[0] / 1000
-        labels = [text.get_text().replace("−", "-") for text in axes.get_yticklabels()]
+        texts = [text.get_text().replace("−", "-") for text in axes.get_yticklabels()]
+        labels = dict(zip(axes.get_yticks(), texts))
         for k, fit in enumerate(f for cell in self.code_cells if not cell.part for f in cell.fits):
             fit.label, fit.seed = labels[k // 3], k % 3 + 1
-            fit.point = points[k // 3, f"${fit.seed}$"]
+            fit.point = points.get((k // 3, f"${fit.seed}$"))
             fit.number = {word: int(n) for word, n in re.findall(r"(of|bias) (-?\d+)", fit.label)}
             found.append(fit)
         assert len(found) == len(points) == 3 * len(labels), "Two decisions: not three points a row"
@@ -377,5 +376,5 @@ class Reader:
     def known(self):
         """The names that an expression in the tables may use."""
         methods = {k: getattr(self, k) for k in vars(type(self)) if not k.startswith("__")}
-        modules = {"np": np, "keras": keras, "re": re, "Printed": Printed}
+        modules = {"np": np, "keras": keras, "re": re, "Printed": Printed, "ROOT": ROOT}
         return {**modules, **methods, **self.truth, "run": self}

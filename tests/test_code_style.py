@@ -10,4 +10,4 @@ def test_ruff():
     for command in (["format", "--diff"], ["check"]):
         ruff = [sys.executable, "-m", "ruff", *command, "--no-cache", "."]
         result = subprocess.run(ruff, cwd=ROOT, capture_output=True, text=True, check=False)
-        assert result.returncode == 0, result.stdout + result.stderr
+        assert result.returncode == 0, f"Style: ruff says\n{result.stdout}{result.stderr}"

@@ -31,8 +31,7 @@ def test_alone_or_interrupted_and_run_again_it_is_the_same(run, part):
         alone.execute(cells[-1], train=True)
     alone.display = display
     alone.execute(cells[-1], train=True)
-    losses = cells[-1].fits[0].history["loss"]
-    assert losses == expected, f"Part {part}: interrupted and run again, other losses"
+    assert cells[-1].fits[0].history["loss"] == expected, f"Part {part}: again, other losses"
 
 
 def test_progress_is_one_line_in_a_real_kernel_and_stderr_is_silent(run, monkeypatch, tmp_path):
@@ -48,7 +47,8 @@ def test_progress_is_one_line_in_a_real_kernel_and_stderr_is_silent(run, monkeyp
         while client.get_iopub_msg(timeout=60)["msg_type"] != "update_display_data":
             pass
         manager.interrupt_kernel()
-        assert client.get_shell_msg(timeout=60)["content"]["ename"] == "KeyboardInterrupt"
+        reply = client.get_shell_msg(timeout=60)["content"]
+        assert reply["ename"] == "KeyboardInterrupt", "a training cannot be interrupted"
         client.execute_interactive(train, output_hook=again.append)
     finally:
         client.stop_channels()
@@ -59,4 +59,4 @@ def test_progress_is_one_line_in_a_real_kernel_and_stderr_is_silent(run, monkeyp
     shown = [m for m in again if m["msg_type"] not in ("status", "execute_input")]
     kinds = [m["msg_type"] for m in shown]
     assert kinds == ["display_data"] + 30 * ["update_display_data"], "progress is not one line"
-    assert shown[-1]["content"]["data"]["text/plain"].startswith("30 epochs in")
+    assert "'30 epochs in" in str(shown[-1]), f"progress ends with {shown[-1]}"

@@ -26,7 +26,6 @@ BAD_FILES = {
     "wrong shape": archive(x_test=DIGITS.reshape(10, 784)),
     "wrong type": archive(x_train=DIGITS / 255),
     "too few images": archive(x_test=DIGITS[:5], y_test=LABELS[:5]),
-    "too few labels": archive(y_train=LABELS[:5]),
     "pickled objects": archive(x_train=np.array([{}, None])),
 }
 

@@ -27,11 +27,12 @@ LINES = {
     for fields in ([*map(str.strip, line.split(" ; "))] for line in TABLE if " ; " in line)
     for part in (PARTS if "*" in fields[0] else [0])
 }
-WORDS = "two and a half|four|five|six|seven|eight|nine|ten|eleven|twelve|fourteen|twenty|hundred"
+WORDS = "four|five|six|seven|eight|nine|ten|eleven|twelve|sixteen|(?:twen|thir|fif|eigh)ty|hundred"
 NUMBER = re.compile(
     r"(?:\b(?:less than|fewer than|more than|nearly|almost) )?(?:\b(?:an?|the) )?(?<![\w.,])"
-    rf"(?:\d+(?:,\d{{3}})*(?:\.\d+)?(?: %)?|twice|(?:two|three) times|(?:(?:{WORDS}|two|three) )?"
-    rf"(?:half|(?<=a )third|thirds|quarter|fifth|eighth|tenth|hundredth)s?|{WORDS})(?!\w)",
+    rf"(?:\d+(?:,\d{{3}})*(?:\.\d+)?(?: %)?|twice|two and a half|(?:two|three) times|(?:"
+    rf"(?:two|three|{WORDS}) )?(?:half|(?<=a )third|thirds|quarter|"
+    rf"fifth|eighth|tenth|hundredth)s?|{WORDS})(?!\w)",
     re.IGNORECASE,
 )
 

@@ -1,172 +1,305 @@
-"""The notebook is what must_be.txt and numbers.txt say; mistakes.txt must turn the tests red."""
+"""What the notebook trains, shows and prints, what is saved of it, and what its text says."""
 
-import base64
-import io
-import itertools
-import json
 import re
-from pathlib import Path
-from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
-from nbformat import from_dict
-from PIL import Image
+from keras.layers import Conv2D, Dense, MaxPooling2D, UpSampling2D
 
-from reader import walk
+from notebook import Notebook, smaller
 
-PARTS = {1: ("Fully connected", "1.1"), 2: ("Convolutional", "2.1"), 3: ("Denoising", "3.3")}
-TABLE, NUMBERS, MISTAKES = (
-    [line for line in path.read_text(encoding="utf-8").splitlines() if line and line[0] != "#"]
-    for path in map(Path(__file__).with_name, ("must_be.txt", "numbers.txt", "mistakes.txt"))
-)
-SHORT = "\n".join(line.removeprefix("let ") for line in TABLE if line.startswith("let "))
-# What is looked at, for which part, and how: one line of must_be.txt, or three with "Part *".
-LINES = {
-    fields[0].replace("*", str(part)): (part, *fields[1:], *["True", "0"][len(fields) - 2 :])
-    for fields in ([*map(str.strip, line.split(" ; "))] for line in TABLE if " ; " in line)
-    for part in (PARTS if "*" in fields[0] else [0])
+PARTS = pytest.mark.parametrize("part", [1, 2, 3])
+SETS = pytest.mark.parametrize("name", ["train", "test"])
+WIDE, NARROW, ONE = (Conv2D(maps, 3, padding="same") for maps in (16, 8, 1))
+DOWN, UP = MaxPooling2D(2), UpSampling2D(2)
+ASKED = {
+    1: [Dense(units) for units in (400, 200, 100, 200, 400, 784)],
+    2: [WIDE, DOWN, NARROW, DOWN, NARROW, UP, WIDE, UP, ONE],
 }
-WORDS = "four|five|six|seven|eight|nine|ten|eleven|twelve|sixteen|(?:twen|thir|fif|eigh)ty|hundred"
-NUMBER = re.compile(
-    r"(?:\b(?:less than|fewer than|more than|nearly|almost) )?(?:\b(?:an?|the) )?(?<![\w.,])"
-    rf"(?:\d+(?:,\d{{3}})*(?:\.\d+)?(?: %)?|twice|two and a half|(?:two|three) times|(?:"
-    rf"(?:two|three|{WORDS}) )?(?:half|(?<=a )third|thirds|quarter|"
-    rf"fifth|eighth|tenth|hundredth)s?|{WORDS})(?!\w)",
-    re.IGNORECASE,
-)
+FREE = ("name", "activation", "use_bias", "kernel_initializer", "bias_initializer")
 
 
-def test_all_cells_were_run_in_order(run):
-    counts = [cell.execution_count for cell in run.code_cells]
-    assert any(counts), "the notebook has no outputs: run all its cells, and save it"
+@pytest.mark.parametrize("part", ASKED)
+def test_layers_are_those_of_the_assignment(run, part):
+    both = run.fits[part].model.layers, ASKED[part]
+    has, asks = ([(type(x), x.get_config() | dict.fromkeys(FREE)) for x in la] for la in both)
+    assert has == asks, f"Part {part}: the layers are not those of the assignment"
+
+
+@PARTS
+def test_training_is_whole(run, part):
+    fit, here = run.fits[part], f"Part {part}:"
+    assert fit.epochs == 150, f"{here} {fit.epochs} epochs, not 150"
+    assert fit.more.keys() <= {"shuffle"}, f"{here} fit is given more: {[*fit.more]}"
+    assert type(fit.model) is keras.Sequential, f"{here} the model is not Sequential"
+    assert all(la.trainable for la in fit.model.layers), f"{here} a layer does not learn"
+    assert not getattr(fit.model.optimizer, "weight_decay", 0), f"{here} the weights decay"
+    assert not getattr(fit.model, "stop_training", False), f"{here} a callback stops the training"
+    last = all(map(np.array_equal, fit.model.get_weights(), fit.end))
+    assert last, f"{here} the weights are not those of the last epoch"
+    shares = np.array(fit.rates) / fit.rates[0]
+    assert shares[-1] < 0.001, f"{here} the learning rate does not end at 0"
+    cosine = (1 + np.cos(np.pi * np.arange(150) / 150)) / 2
+    right = np.allclose(shares, cosine, atol=0.002)
+    assert right or "cosine" not in decision(run, part, "learning rate"), f"{here} no such cosine"
+
+
+@PARTS
+@SETS
+def test_every_image_is_seen_once_an_epoch(run, part, name):
+    (inputs, targets), here = run.given(part, name), f"Part {part}: the {name} images"
+    assert part == 3 or np.array_equal(inputs, targets), f"{here} have other targets"
+    shifted = part == 1 and name == "train" and "shifted" in decision(run, 1, "images")
+    assert shifted != np.array_equal(targets, getattr(run, name)), f"{here}: shifted, or not"
+    orders = [next(iter(run.fits[part].data["train"]))[1] for _ in range(2)]
+    assert not np.allclose(*orders), f"Part {part}: the images come in the same order again"
+
+
+@SETS
+def test_noise_is_gaussian(run, name):
+    noisy, clean, here = run.given(3, name)[0], getattr(run, name), f"Part 3, noisy {name} images:"
+    assert (noisy.min(), noisy.max()) == (0, 1), f"{here} they do not go from 0 to 1"
+    for noise in noisy[clean == 0], 1 - noisy[clean == 1]:
+        shares = [np.mean(noise > limit) for limit in (0, 0.25, 0.5)]
+        right = np.allclose(shares, [0.5, 0.1587, 0.0228], atol=0.015)
+        assert right, f"{here} the noise is not Gaussian with scale 0.25"
+    for others in noisy[1:], run.given(3, "test" if name == "train" else "train")[0]:
+        twice = [np.mean(one[one > 0] == other[one > 0]) for one, other in zip(noisy, others)]
+        assert max(twice) < 0.5, f"{here} the noise is that of other images"
+
+
+@PARTS
+def test_training_starts_fresh_whatever_was_run_before(run, part):
+    alone, whole = Notebook(run.mnist), run.fits[part]
+    cells = [cell for cell in alone.code if cell.part in (None, part)]
+    last = [cell.source for cell in cells].index(whole.cell.source)
+    alone.execute(cells[: last + 1])
+    first = alone.fits[part]
+    alone.execute([cells[last]])
+    for when, fit in ("after all", whole), ("alone", first), ("again", alone.fits[part]):
+        new = all(np.ptp(biases) == 0 for biases in fit.start if biases.ndim == 1)
+        assert new, f"Part {part}, run {when}: the network is not fresh, for its biases differ"
+        same = map(np.array_equal, [*fit.start, fit.first[0]], [*first.start, first.first[0]])
+        assert all(same), f"Part {part}, run {when}: other first weights or images; set the seed"
+
+
+def decision(run, part, name):
+    """Return what the second column of a part's table of decisions says."""
+    text = "\n".join(cell.source for cell in run.cells if cell.part == part)
+    rows = re.findall(rf"(?m)^\| {name} \| (.+?) \|", text)
+    assert len(rows) == 1, f"Part {part}: {len(rows)} rows, not one, of its table are on {name!r}"
+    return rows[0]
+
+
+@PARTS
+def test_table_says_what_is_done(run, part):
+    fit, hidden = run.fits[part], {1: (0, 1, 3, 4), 2: (0, 4, 6), 3: (0, 1, 2, 3)}[part]
+    names = [getattr(layer, "activation", print).__name__ for layer in fit.model.layers]
+    done = {
+        "(?:other )?hidden[^|]*": {names[k] for k in hidden},
+        "output": {names[-1]},
+        "bias[^|]*": {f"use_bias={getattr(x, 'use_bias', True)}" for x in fit.model.layers},
+        "loss": {keras.losses.get(fit.model.loss).__name__},
+        "optimiser": {type(fit.model.optimizer).__name__},
+        "learning rate": {f"{fit.rates[0]:.3g}"},
+        "batch size": {len(fit.first[0])},
+    }
+    if part < 3:
+        done[".*bottleneck"] = {names[2]}
+    for name, values in done.items():
+        said = smaller(decision(run, part, name)).split(",")[0]
+        plain = {re.sub("[ _`-]", "", str(text).lower()) for text in (said, *values)}
+        assert len(plain) == 1, f"Part {part}: {name} is {values}, but the table says {said!r}"
+
+
+def errors(images, others):
+    """Return the MSE, and the PSNR in dB, between images."""
+    mse = np.mean((images - others) ** 2, dtype="float64")
+    return mse, -10 * np.log10(mse)
+
+
+def rows(run):
+    """Return the images of each row, by the beginning of its label and the headings above it."""
+    test, noisy, pca = run.test, run.given(3, "test")[0], run.pca(run.test[:10], [100])[0]
+    code, maps = run.output(1, test, 0, 3), np.moveaxis(run.output(2, test[:10], 0, 4), 3, 0)
+    worst = test[((run.output(1, test) - test) ** 2).mean(axis=(1, 2)).argsort()[:-6:-1]]
+    way = code[0] + np.linspace(0, 1, 10)[:, np.newaxis] * (code[1] - code[0])
+    return {
+        "1.2.*original": test[:10],
+        "1.3.*(bottleneck|code)": code[:10].reshape(10, 10, 10),
+        "1.4.*reconstruct": run.output(1, test[:10]),
+        "2.2.*original": test[:10],
+        "2.3.*(bottleneck|code)": np.block([[*maps[k : k + 2]] for k in (0, 2, 4, 6)]),
+        "2.4.*reconstruct": run.output(2, test[:10]),
+        "3.1.*(original|clean)": run.train[:10],
+        "3.2.*nois": run.given(3, "train")[0][:10],
+        "3.4.*(original|clean)": test[:10],
+        "3.5.*nois": noisy[:10],
+        "3.6.*denoised": run.output(3, noisy[:10]),
+        r"PCA\s\d.*Against PCA": pca,
+        r"PCA\sminus.*Against PCA": pca - test[:10],
+        r"autoencoder\sminus.*Against PCA": run.output(1, test[:10]) - test[:10],
+        "original.*Where it fails": worst,
+        "reconstruct.*Where it fails": run.output(1, worst),
+        "the network.*From one digit": run.output(1, way, 3),
+        "decoder_2.*Layer by layer": np.moveaxis(run.output(2, test[:1], 0, 7)[0], 2, 0)[:10],
+        "linear filter.*Against the best": run.filtered(noisy[:10]),
+    }
+
+
+def test_rows_of_images(run):
+    for name, images in rows(run).items():
+        found = [row for label, row in run.rows if re.match(f"(?is){name}", label)]
+        assert len(found) == 1, f"{name}: {len(found)} rows, not one, have such a label"
+        dots = found[0][0].get_size()[1] // images.shape[2]  # of a pixel, across
+        middle = [image.get_array()[dots // 2 :: dots, dots // 2 :: dots] for image in found[0]]
+        assert np.shape(middle) == images.shape, f"{name}: the shape is {np.shape(middle)}"
+        wrong = np.abs(middle - images).max(axis=(1, 2)) > 1e-4
+        assert not wrong.any(), f"{name}: image {wrong.argmax() + 1} is another"
+        colours = np.array([image.to_rgba(x)[..., :3] for image, x in zip(found[0], middle)])
+        hue = colours[..., 0] - colours[..., 2]  # from blue to red
+        signed = (hue * images).min() > -0.01 and np.ptp(hue) > 0.5
+        grey = np.allclose(colours, images[..., np.newaxis], atol=0.01)
+        assert signed if images.min() < 0 else grey, f"{name}: the colours or limits are others"
+
+
+def curves(run):
+    """Return the points of each curve, by the heading above it, its unit and its label."""
+    scales, test = np.linspace(0, 0.6, 13), run.test
+    noise = np.random.default_rng(9).standard_normal(test.shape, dtype="float32")
+    noisy = [np.clip(test + np.float32(scale) * noise, 0, 1) for scale in scales]
+    for part, number in (1, "1.1"), (2, "2.1"), (3, "3.3"):
+        for name, words in ("loss", "(?!.*valid).*train"), ("val_loss", "(?!.*train).*valid"):
+            yield f"{number} .*MSE.*: {words}", enumerate(run.fits[part].history[name], 1)
+    pca = [errors(images, test)[0] for images in run.pca(test, range(1, 401))]
+    yield "How many.*MSE.*: PCA", enumerate(pca, 1)
+    yield "How many.*MSE.*: fully", [(100, errors(run.output(1, test), test)[0])]
+    yield "How many.*MSE.*: convol", [(392, errors(run.output(2, test), test)[0])]
+    for words, made in ("denois", lambda x: run.output(3, x)), ("linear", run.filtered):
+        psnr = [errors(x, test)[1] for x in np.split(made(np.concatenate(noisy)), 13)]
+        yield f"Other.*PSNR.*: {words}", zip(scales, psnr)
+
+
+def printed(run):
+    """Return the numbers of each line that is printed, by its beginning."""
+    test, train, noisy = run.test, run.train, run.given(3, "test")[0]
+    pca = [errors(images, test) for images in run.pca(test, range(1, 401))]
+    fc, conv = (errors(run.output(part, test), test) for part in (1, 2))
+    dae, linear = errors(run.output(3, noisy), test), errors(run.filtered(noisy), test)
+    yield "Fully connected, training images", errors(run.output(1, train), train)
+    yield "Fully connected, test images", fc
+    yield "PCA with 100 components, training images", errors(run.pca(train, [100])[0], train)
+    yield "PCA with 100 components, test images", pca[99]
+    yield "Convolutional, training images", errors(run.output(2, train), train)
+    yield "Convolutional, test images", conv
+    own_noise = run.output(3, run.given(3, "train")[0])
+    yield "Denoising, training images with their noise", errors(own_noise, train)
+    yield "Denoising, test images", dae
+    yield "Linear filter, test images", linear
+    yield "MSE of the noisy test images", errors(noisy, test)[:1]
+    yield "PCA's error is", [round(pca[99][0] / fc[0], 1)]
+    yield "The noisy images' error is", [round(errors(noisy, test)[0] / dae[0], 1)]
+    yield "The filter's error is", [round(linear[0] / dae[0], 1)]
+    weights = [run.fits[part].model.count_params() for part in (1, 2, 3)]
+    worth = [1 + sum(mse > error for mse, _ in pca) for error, _ in (fc, conv, dae)]
+    yield r"\| Fully connected \|", [weights[0], 100, *fc, 100, pca[99][0], worth[0]]
+    yield r"\| Convolutional \|", [weights[1], 392, *conv, 392, pca[391][0], worth[1]]
+    yield r"\| Denoising \|", [weights[2], 3136, *dae, linear[0], worth[2]]
+
+
+@pytest.mark.parametrize("expected", [curves, printed])
+def test_numbers(run, expected):
+    said = [(line, re.findall(r"\d[\d,]*\.?\d*", line)) for line in run.printed.splitlines()]
+    for name, right in expected(run):
+        right = np.ravel([*right])
+        found = [x for words, x in [*run.curves, *said] if re.match(f"(?i){name}", words)]
+        assert found, f"{name}: neither a printed line nor a curve begins so"
+        for some in found:  # the number of which is not told by their names
+            numbers = [float(str(x).replace(",", "")) for x in some][-len(right) :]
+            rtol = 0.01 if "Other" in name else 1e-3  # where other noise was drawn
+            same = np.allclose(numbers, right[-len(numbers) :], rtol, 6e-6)
+            assert same, f"{name}: it is {numbers}, not {right}"
+        assert max(map(len, found)) >= len(right), f"{name}: values are missing"
+
+
+PCA, FC, CONV = "PCA with 100 components", "Fully connected", "Convolutional"
+LIMITS = {FC: 0.00099, CONV: 0.00211, "Denoising": 0.00321}  # of the test errors, a little above
+CLAIMS = [  # words of the text, and whether they are true; errors: those on the saved test images
+    ("nearly five times as large", lambda run: 4.5 < run.errors[PCA] / run.errors[FC] < 5),
+    ("more than twice that of Part 1", lambda run: run.errors[CONV] > 2 * run.errors[FC]),
+    (
+        "less than half the filter's",
+        lambda run: run.errors["Linear filter"] > 2 * run.errors["Denoising"],
+    ),
+    ("from 0.0075 to 0", lambda run: round(run.fits[1].rates[50], 4) == 0.0075),
+    ("0.0625 = 0.25²", lambda run: 0.25**2 == 0.0625),
+    ("392 × 784 = 307,328", lambda run: 392 * 784 == 307328),
+    ("100 components and the mean image, 79,184 numbers", lambda run: 101 * 784 == 79184),
+]
+
+
+def test_one_whole_run_is_saved(run):
+    counts = [cell.execution_count for cell in run.code]
     assert counts == [*range(1, len(counts) + 1)], "the cells were not run in order: run them all"
+    assert not re.search("'(stderr|error)'", run.said), "an error or a warning is saved: see it"
+    for words in "(60000, 28, 28)", "(10000, 28, 28)", "after 150 epochs":
+        assert words in run.said, f"no output says {words!r}: run all, with MNIST, as it is"
+    for part, limit in LIMITS.items():
+        error = run.errors[part]
+        assert error < limit, f"{part}: the test error is {error}, not below {limit}"
+        right = re.search(rf"'150 epochs in .*val_loss {error:.5f}", run.said)
+        assert right, f"{part}: no training of 150 epochs ended with the printed error"
+    rows = re.findall(r"\| (?:Fully|Convolutional|Denoising)[^\\]*\|", run.said)
+    wrong = [row for row in rows if row not in run.text]
+    assert rows and not wrong, f"README's table should have the rows {wrong}"
 
 
-@pytest.mark.parametrize("what", LINES)
-def test_it_is_so(run, what):
-    part, shown, expected, off = LINES[what]
-    if what.startswith(("Saved", "README")) and not run.saved:
-        pytest.skip("the notebook has no outputs")
-    names = run.known() | {"part": part}
-    if part:
-        names |= dict(zip(("fit", "name", "loss"), (run.trained(part), *PARTS[part])))
-    exec(SHORT, names)
-    shown, expected = eval(shown, names), eval(expected, names)
-    right = shown == expected
-    if off != "0":  # of the value, or absolute
-        rtol, atol = (float(off[:-1]) / 100, 3e-6) if "%" in off else (0, np.array(eval(off)))
-        right = np.shape(shown) == np.shape(expected)
-        right = right and np.allclose(shown, expected, rtol, 1.01 * atol)
-    said = f"it is {str(shown)[:300]}, not {str(expected)[:300]}"
-    assert right, f"{what}: {'that is not so' if expected is True else said}"
+def test_checklist_leads_to_pictures(run):
+    links = dict(re.findall(r"\[(\d\.\d) [^\]]*\]\(#(\S+)\)", run.text))
+    for number in "1.1 1.2 1.3 1.4 2.1 2.2 2.3 2.4 3.1 3.2 3.3 3.4 3.5 3.6".split():
+        title = links.get(number, "none").replace("-", " ")
+        below = [cell for cell in run.code if title in cell.titles]
+        assert below and number[:2] in title, f"{number}: the checklist leads to no such heading"
+        assert "image/png" in str(below[-1].outputs), f"{number}: no picture is saved below it"
+    pictures = re.findall("'image/png': '([^']+)'", run.said)
+    assert len(pictures) == len({*pictures}), "a picture is saved in two places"
 
 
-def title_of(picture):
-    """The first block of dark dots from above, cut out."""
-    lines = (dark := picture < 128).any(axis=1)
-    block = dark[(top := lines.argmax()) : top + lines[top:].argmin()]
-    columns = np.flatnonzero(block.any(axis=0))
-    return block[:, columns[0] : columns[-1] + 1]
+def test_exact_numbers_are_outputs_or_of_a_trial(run):
+    known = run.said + str(CLAIMS)
+    for line in run.text.splitlines():
+        for number in re.findall(r"(?<!about )\b(?:0\.\d{4,}|\d[\d,]*,\d\d[1-9])\b", line):
+            right = number in known or re.search("trial|tried|held-out", line)
+            assert right, f"{number} is no output, and its paragraph names no trial: {line}"
 
 
-def test_saved_pictures(run):
-    """Each has the title and the labels that its code draws; alike are rows that must be alike."""
-    outputs = [o for c in run.code_cells for o in c.outputs if "image/png" in o.get("data", {})]
-    figures = [(cell, figure) for cell in run.code_cells for figure in cell.figures]
-    figures.sort(key=lambda pair: pair[1].at is None)  # what the end shows on top comes first
-    said = f"{len(outputs)} pictures are saved, but the code draws {len(figures)}: run it again"
-    assert len(outputs) in (0, len(figures)), said
-    rows = []
-    for (cell, now), output in zip(figures, outputs):
-        here, title = f"{cell.titles[-1]}: the saved picture", now.figure.get_suptitle()
-        alt = output.metadata.get("image/png", {}).get("alt", "")
-        assert alt.startswith(f"{title}. "), f"{here} is described as {alt!r}"
-        files = now.png, base64.b64decode(output.data["image/png"])
-        colours = [np.array(Image.open(io.BytesIO(file)).convert("RGB"), int) for file in files]
-        grey = all(image.get_cmap().name == "gray" for image in now.figure.images)
-        vivid = all(np.abs(p[..., 0] - p[..., 2]).max() > 100 for p in colours)
-        assert vivid or grey, f"{here}, or what its code draws, is not red and blue"
-        drawn, saved = (picture.mean(axis=2) for picture in colours)
-        one, other = title_of(drawn), title_of(saved)
-        right = one.shape == other.shape and np.mean(one != other) < 0.02
-        assert right, f"{here} has another title than {title!r}"
-        images = now.figure.images if drawn.shape == saved.shape else []
-        left = min([image.ox for image in images], default=0)
-        for image in (image for image in images if image.ox == left):
-            place = slice(len(drawn) - image.oy - image.get_size()[0], len(drawn) - image.oy)
-            wrong = np.mean((drawn[place, :left] < 128) != (saved[place, :left] < 128))
-            signed = image.get_cmap().name != "gray"  # with other limits in the label
-            assert signed or wrong < 0.001, f"{here} has another label at a row"
-            rows.append((here, *(picture[place, left:] for picture in (drawn, saved))))
-    for (here, one, saved), (there, other, saved_other) in itertools.combinations(rows, 2):
-        if one.shape == other.shape:
-            now, then = (np.abs(a - b).max() < 9 for a, b in ((one, other), (saved, saved_other)))
-            assert now == then, f"{here}: a row is {'' if then else 'un'}like one of {there}"
+@pytest.mark.parametrize("words, true", CLAIMS)
+def test_claim(run, words, true):
+    assert words in run.text, f"the text says {words!r} no longer: mend, or take out, this claim"
+    assert true(run), f"the text says {words!r}, which is no longer so: mend it"
 
 
-def is_true(said, expression, names):
-    """Whether a number in the text is so: a condition holds, or the value rounds to the number."""
-    value, digits = eval(expression, names), said.removesuffix(" %").replace(",", "")
-    off = 0.51 * 10.0 ** -len(digits.partition(".")[2])
-    return value if isinstance(value, (bool, np.bool)) else abs(float(digits) - value) <= off
+@pytest.mark.parametrize("content", [None, b"404: not found"])
+def test_bad_data_file_ends_in_advice(run, tmp_path, content):
+    bad = Notebook(run.mnist)
+    bad.mnist = tmp_path / "bad.npz"
+    if content:
+        bad.mnist.write_bytes(content)
+    with pytest.raises(RuntimeError, match="Set MNIST_NPZ to the path"):
+        bad.execute()
 
 
-def test_numbers_in_the_text(run):
-    """Every number that the text or the README says is in numbers.txt, and is so."""
-    if not run.saved:
-        pytest.skip("the notebook has no outputs")
-    names, meanings, wrong = run.known(), [], []
-    exec(SHORT, names)
-    for line in NUMBERS:
-        if line.startswith("["):
-            heading = line.strip("[]")
-        elif line.startswith("also: "):
-            meanings += [(heading, said, "True") for said in line[6:].split(", ")]
-        elif line.startswith("let "):
-            exec(line[4:], names)
-        else:
-            meanings.append((heading, *line.split(" = ", 1)))
-    readme = SimpleNamespace(cell_type="markdown", source=run.readme)
-    tables = ("#", "| after", "| Fully", "| Convolutional", "| Denoising")
-    for cell, titles, line in [*walk(run.cells), *walk([readme])]:
-        text = cell.cell_type == "markdown" and not line.startswith(tables)
-        plain = re.sub(r"`[^`]*`|\[[^\]]*\]\([^)]*\)|\*\*", "", line) if text else ""
-        for found in NUMBER.finditer(plain):
-            said, here = re.sub(r"\b(an?|the) (?!half)", "", found[0].lower()), titles[1:] or titles
-            listed = [m[1:] for m in meanings if any(title.startswith(m[0]) for title in here)]
-            rest = f"{said}{plain[found.end() :]} ".lower()  # it may be listed with the next words
-            meant = [e for n, e in listed if f"{n} ".startswith(f"{said} ") and rest.startswith(n)]
-            if not any(is_true(said, expression, names) for expression in meant):
-                context = plain[max(0, found.start() - 40) : found.end() + 20]
-                wrong.append(f"{titles[-1]}: {said!r} in {context!r}")
-    assert not wrong, "numbers that are not in numbers.txt, or not so:\n" + "\n".join(wrong)
+MISTAKES = [  # a test, what it looks at, a pattern for the right text, the wrong text
+    (test_layers_are_those_of_the_assignment, 1, r"Dense\(200, (.*encoder_2)", r"Dense(250, \1"),
+    (test_training_is_whole, 2, r'"epochs": (\w+)', r'"epochs": \1 // 2'),
+]
 
 
-def spoil(run, place, old, new):
-    """Put new for the pattern old into what is saved below a heading; "picture" copies a picture."""
-    if old == "picture":
-        there = [o for c in run.code_cells if new in " ".join(c.titles) for o in c.outputs]
-        data = next(o.data["image/png"] for o in there if "image/png" in o.get("data", {}))
-        old, new = r'"image/png": "[^"]+"', json.dumps({"image/png": data})[1:-1]
-    for cell in (cell for cell in run.code_cells if any(t.startswith(place) for t in cell.titles)):
-        text, count = re.subn(old, lambda _: new, json.dumps([cell.execution_count, cell.outputs]))
-        if count:
-            cell.execution_count, outputs = json.loads(text)
-            cell.outputs = [from_dict(output) for output in outputs]
-            return
-    pytest.skip(f"{old!r} is not saved below {place}")
-
-
-@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda line: line.split(" ; ")[0])
-def test_mistake_is_noticed(run, mistake):
-    test, place, old, new = (field.strip() for field in f"{mistake} ".split(" ; "))
-    saved, place = place.startswith("saved "), place.removeprefix("saved ")
-    looks = re.search("told|shows|title|panels|curve|tried|figure|lines_at", str(LINES.get(test)))
-    seen = test.split(":")[0] if looks else "Autoencoders" if test == "saved_pictures" else "fit"
-    with run.changed(place, "" if saved else old, new, seen):
-        if saved:
-            spoil(run, place, old, new)
-        with pytest.raises(AssertionError) as caught:
-            test_it_is_so(run, test) if test in LINES else globals()[f"test_{test}"](run)
-    assert re.match(r".*[a-z]{3}.* [a-z]", str(caught.value).splitlines()[0]), "no words"
+@pytest.mark.parametrize("test, which, right, wrong", MISTAKES)
+def test_mistake_is_noticed(run, test, which, right, wrong):
+    found = re.findall(right, "\n".join(cell.source for cell in run.cells) + run.said)
+    assert len(found) == 1, f"{right!r} is there {len(found)} times, not once: mend this mistake"
+    (changed := Notebook(run.mnist, right, wrong)).execute()
+    with pytest.raises(AssertionError):
+        test(changed, which)

@@ -1,0 +1,162 @@
+"""The notebook: as it is saved, and as it runs in seconds, on small images and without training."""
+
+import io
+import re
+from contextlib import redirect_stdout
+from pathlib import Path
+from types import SimpleNamespace
+
+import keras
+import matplotlib.pyplot as plt
+import nbformat
+import numpy as np
+import pytest
+from PIL import Image
+
+plt.switch_backend("Agg")
+ROOT = Path(__file__).resolve().parent.parent
+SMALLER = 50  # so many times more images has MNIST than the file that stands in for it
+
+
+def save_stand_in(path):
+    """Save an mnist.npz of grey squares in black frames; those of the test set are brighter."""
+    rng, file = np.random.default_rng(0), {}
+    for name, count, grey in [("train", 60000, 0.2), ("test", 10000, 0.6)]:
+        squares = np.clip(rng.normal(grey, 0.3, (count // SMALLER, 26, 26)), 0, 1)
+        file[f"x_{name}"] = np.pad(255 * squares, ((0, 0), (1, 1), (1, 1))).astype("uint8")
+        file[f"y_{name}"] = rng.integers(0, 10, len(squares), dtype="uint8")
+    np.savez(path, **file)
+
+
+def smaller(source):
+    """Let numbers of 1,000 or more, as in a slice, shrink as MNIST does; not keyword arguments."""
+    return re.sub(r"(?<![\w.=])\d[\d_]{3,}\b", lambda n: str(int(n[0]) // SMALLER), source)
+
+
+def predict(model, x, **_):
+    """Do what Keras' predict does, without compiling, which would take longer."""
+    return keras.tree.map_structure(np.array, model(x))
+
+
+class Notebook:
+    """The notebook and README, with wrong for the text that the pattern right matches, if any.
+
+    cells, code: nbformat's, with the headings above each, outermost first; text: that between
+    the code, and README; said: the saved outputs. Once executed: fits, by part; rows of images;
+    curves; printed. Images are (n, 28, 28), from 0 to 1.
+    """
+
+    def __init__(self, mnist, right="(?!)", wrong=""):
+        paths, titles = [*ROOT.glob("*_autoencoders.ipynb")], []
+        assert len(paths) == 1, f"keep exactly one *_autoencoders.ipynb in {ROOT}, not {len(paths)}"
+        self.cells, self.text = nbformat.read(paths[0], as_version=4).cells, ""
+        for cell in self.cells:
+            cell.source = re.sub(right, wrong, cell.source)
+            if cell.cell_type == "markdown":
+                self.text += cell.source + "\n"
+                for marks, title in re.findall("(?m)^(#+) (.+)", cell.source):
+                    titles = [*titles[: len(marks) - 1], title]
+            cell.titles = titles
+            cell.part = next((int(t[5]) for t in titles if re.match(r"Part \d", t)), None)
+        self.code = [cell for cell in self.cells if cell.cell_type == "code"]
+        self.said = re.sub(right, wrong, str([cell.outputs for cell in self.code]))
+        test_errors = re.findall(r"([A-Z][\w ]+), test images: MSE ([\d.]+)", self.said)
+        self.errors = {name: float(mse) for name, mse in test_errors}
+        self.text += re.sub(right, wrong, (ROOT / "README.md").read_text(encoding="utf-8"))
+        self.mnist, self.names, self.fits, self.printed = mnist, {}, {}, ""
+        self.rows, self.curves = [], []
+        with np.load(mnist) as file:
+            self.train, self.test = (file[f"x_{k}"] / np.float32(255) for k in ("train", "test"))
+
+    def execute(self, cells=None):
+        """Execute cells, or all but the eighteen short trainings, which only nbval executes."""
+        most = [cell for cell in self.code if "Two decisions tried again" not in cell.titles]
+        text = io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(text):
+            patch.setenv("MNIST_NPZ", str(self.mnist))
+            patch.delenv("SHORT_RUN_EPOCHS", raising=False)
+            patch.setattr("IPython.display.display", self.display)
+            patch.setattr("IPython.display.update_display", self.display)
+            patch.setattr(plt.Figure, "savefig", lambda *some, **_: self.save(*some))
+            patch.setattr(keras.Model, "fit", lambda *some, **more: self.fit(*some, **more))
+            patch.setattr(keras.Model, "predict", predict)
+            for self.cell in cells or most:
+                exec(compile(smaller(self.cell.source), "<a cell>", "exec"), self.names)
+        self.printed += text.getvalue()
+        plt.close("all")
+
+    def display(self, *things, **_):
+        """Print what is displayed, if it is text."""
+        print(*(getattr(thing, "data", "") for thing in things))
+        return SimpleNamespace(update=self.display)
+
+    def save(self, figure, file):
+        """Note a figure's rows and curves, by heading and label; save a pixel, which is quick."""
+        title = self.cell.titles[-1]
+        for text in figure.texts:
+            y = text.get_position()[1]
+            row = [image for image in figure.images if 0 < y - image.oy < image.get_size()[0]]
+            self.rows += [(f"{text.get_text()} {title}", row)] if row else []
+        for axes in figure.axes:
+            legend = [text.get_text() for text in axes.get_legend().get_texts()]
+            name = f"{title}, {axes.get_xlabel()}, {axes.get_ylabel()}, {legend}"
+            factor = [1, float((re.findall(r"× (\d+)", axes.get_ylabel()) or [1])[0])]
+            for line in axes.get_lines():
+                points = (line.get_xydata() / factor).ravel()
+                self.curves.append((f"{name}: {line.get_label()}", points))
+        Image.new("L", (1, 1)).save(file, "png")
+
+    def fit(self, model, x, y=None, batch_size=None, epochs=1, verbose=None, callbacks=(),
+            validation_split=0, validation_data=None, **more):  # fmt: skip
+        """Note what Keras' fit is given; make up losses, and weights, new in the last epoch."""
+        fit = SimpleNamespace(model=model, epochs=epochs, rates=[], more=more, cell=self.cell)
+        fit.data, fit.start = {"train": x, "test": validation_data}, model.get_weights()
+        fit.first, self.fits[self.cell.part] = next(x.as_numpy_iterator()), fit
+        rng, scale = np.random.default_rng(30 + len(self.fits)), 0.01 * len(self.fits)
+        sizes = [0.3 if w.ndim == 1 else w[..., 0].size ** -0.5 for w in fit.start]
+        callbacks = keras.callbacks.CallbackList(callbacks, add_history=True, model=model)
+        callbacks.on_train_begin()
+        for epoch in range(epochs):
+            model.optimizer.iterations.assign(epoch * len(x))
+            fit.rates.append(float(model.optimizer.learning_rate))
+            callbacks.on_epoch_begin(epoch)
+            if epoch == epochs - 1:
+                model.set_weights([rng.normal(0, s, w.shape) for s, w in zip(sizes, fit.start)])
+                fit.end = model.get_weights()
+            done = epoch / 150  # the validation loss is smallest halfway
+            logs = {"loss": scale * (2 - done), "val_loss": scale * (1 + (done - 0.5) ** 2)}
+            callbacks.on_epoch_end(epoch, logs)
+        callbacks.on_train_end()
+        fit.history = model.history.history
+        return model.history
+
+    def given(self, part, name):
+        """Return the inputs and targets of a part, "train" or "test", in MNIST's order."""
+        batches, known = self.fits[part].data[name].as_numpy_iterator(), getattr(self, name)
+        inputs, targets = (np.concatenate(some).reshape(-1, 28, 28) for some in zip(*batches))
+        ink, right = (images.sum(axis=(1, 2), dtype="float64") for images in (targets, known))
+        whole = len(ink) == len(right) and np.allclose(np.sort(ink), np.sort(right))
+        assert whole, f"Part {part}: not every {name} image is a target once an epoch"
+        order = np.argsort(ink)[np.argsort(np.argsort(right))]
+        return inputs[order], targets[order]
+
+    def output(self, part, x, first=0, last=None):
+        """Return what layers of a part make of x; without last, images."""
+        model = self.fits[part].model
+        x = x if first else x.reshape(-1, *model.input_shape[1:])
+        made = predict(keras.Sequential(model.layers[first:last]), x)
+        return made if last else made.reshape(-1, 28, 28)
+
+    def pca(self, images, counts):
+        """Compute anew what PCA makes of images, for each count of components."""
+        vectors, mean = self.train.reshape(-1, 784), self.train.mean(axis=0).ravel()
+        axes = np.linalg.svd(vectors - mean)[2]
+        code = (images.reshape(-1, 784) - mean) @ axes.T
+        return [np.clip(code[:, :k] @ axes[:k] + mean, 0, 1).reshape(-1, 28, 28) for k in counts]
+
+    def filtered(self, images):
+        """Compute anew what the best linear filter makes of images."""
+        noisy = np.insert(self.given(3, "train")[0].reshape(-1, 784), 0, 1, axis=1)
+        weights = np.linalg.lstsq(noisy, self.train.reshape(-1, 784))[0]
+        clean = np.insert(images.reshape(-1, 784), 0, 1, axis=1) @ weights
+        return np.clip(clean, 0, 1).reshape(-1, 28, 28)

@@ -8,12 +8,10 @@ from nbval.plugin import IPyNbCell
 
 from notebook import Notebook, save_stand_in
 
-# Numbers with a decimal point, and how many components a code is worth, may differ by this part
-# of their value, or by one in the last digit; a PSNR and a percentage vary less than an error.
-TOLERANCE, NARROW = 0.025, 0.005
+# Numbers with a decimal point, and how many components a code is worth, may differ by 2.5 %, or by
+# one in the last digit; a PSNR and a percentage, which vary less than an error does, by 0.5 %.
 NUMBER = re.compile(r"(?m)(?<![\d.])\d+\.\d+(?![\d.])|(?<=is worth )\d+|(?<=\d \| )\d+(?= \|$)")
-# Not compared: progress, of which nbval sees the beginning, and the largest errors, which depend
-# on the processor more than averages do.
+# Not compared: progress, of which nbval sees the beginning; the largest errors, which vary more.
 NOT_COMPARED = re.compile(r"^(epoch 0|\d+ epochs in .*|MSE: .*)$")
 
 
@@ -27,7 +25,7 @@ class Printed(str):
 
 def close(one, two, unit):
     """Return whether two printed numbers, strings, agree; unit is the text behind them."""
-    part = NARROW if unit.startswith((" dB", " %")) else TOLERANCE
+    part = 0.005 if unit.startswith((" dB", " %")) else 0.025
     last_digit = 10 ** -len(one.partition(".")[2])
     return math.isclose(float(one), float(two), rel_tol=part, abs_tol=1.001 * last_digit)
 

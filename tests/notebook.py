@@ -11,9 +11,9 @@ import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
 import pytest
+from keras import tree
 from PIL import Image
 
-plt.switch_backend("Agg")
 ROOT = Path(__file__).resolve().parent.parent
 SMALLER = 50  # so many times more images has MNIST than the file that stands in for it
 
@@ -33,17 +33,11 @@ def smaller(source):
     return re.sub(r"(?<![\w.=])\d[\d_]{3,}\b", lambda n: str(int(n[0]) // SMALLER), source)
 
 
-def predict(model, x, **_):
-    """Do what Keras' predict does, without compiling, which would take longer."""
-    return keras.tree.map_structure(np.array, model(x))
-
-
 class Notebook:
-    """The notebook and README, with wrong for the text that the pattern right matches, if any.
+    """The notebook and README, if need be with something wrong in place of a pattern.
 
-    cells, code: nbformat's, with the headings above each, outermost first; text: that between
-    the code, and README; said: the saved outputs. Once executed: fits, by part; rows of images;
-    curves; printed. Images are (n, 28, 28), from 0 to 1.
+    said: the saved outputs; text: what a reader sees besides; when executed: fits, by part, and
+    what was printed and drawn, by labels and headings. Images are (n, 28, 28), from 0 to 1.
     """
 
     def __init__(self, mnist, right="(?!)", wrong=""):
@@ -60,13 +54,14 @@ class Notebook:
             cell.part = next((int(t[5]) for t in titles if re.match(r"Part \d", t)), None)
         self.code = [cell for cell in self.cells if cell.cell_type == "code"]
         self.said = re.sub(right, wrong, str([cell.outputs for cell in self.code]))
-        test_errors = re.findall(r"([A-Z][\w ]+), test images: MSE ([\d.]+)", self.said)
-        self.errors = {name: float(mse) for name, mse in test_errors}
+        found = re.findall(r"([A-Z]\w+)[\w ]*, test images: MSE ([\d.]+)", self.said)
+        self.errors = {name: float(mse) for name, mse in found}  # by the name's first word
         self.text += re.sub(right, wrong, (ROOT / "README.md").read_text(encoding="utf-8"))
-        self.mnist, self.names, self.fits, self.printed = mnist, {}, {}, ""
-        self.rows, self.curves = [], []
+        self.mnist, self.change, self.names, self.fits = mnist, (right, wrong), {}, {}
+        self.rows, self.curves, self.printed = [], [], ""
         with np.load(mnist) as file:
             self.train, self.test = (file[f"x_{k}"] / np.float32(255) for k in ("train", "test"))
+            self.labels = file["y_train"], file["y_test"]
 
     def execute(self, cells=None):
         """Execute cells, or all but the eighteen short trainings, which only nbval executes."""
@@ -79,7 +74,9 @@ class Notebook:
             patch.setattr("IPython.display.update_display", self.display)
             patch.setattr(plt.Figure, "savefig", lambda *some, **_: self.save(*some))
             patch.setattr(keras.Model, "fit", lambda *some, **more: self.fit(*some, **more))
-            patch.setattr(keras.Model, "predict", predict)
+            patch.setattr(
+                keras.Model, "predict", lambda m, x, **_: tree.map_structure(np.array, m(x))
+            )
             for self.cell in cells or most:
                 exec(compile(smaller(self.cell.source), "<a cell>", "exec"), self.names)
         self.printed += text.getvalue()
@@ -92,18 +89,16 @@ class Notebook:
 
     def save(self, figure, file):
         """Note a figure's rows and curves, by heading and label; save a pixel, which is quick."""
-        title = self.cell.titles[-1]
         for text in figure.texts:
-            y = text.get_position()[1]
+            y, name = text.get_position()[1], f"{text.get_text()} {self.cell.titles}"
             row = [image for image in figure.images if 0 < y - image.oy < image.get_size()[0]]
-            self.rows += [(f"{text.get_text()} {title}", row)] if row else []
+            self.rows += [(name, row)] if row else []
         for axes in figure.axes:
-            legend = [text.get_text() for text in axes.get_legend().get_texts()]
-            name = f"{title}, {axes.get_xlabel()}, {axes.get_ylabel()}, {legend}"
+            name = f"{self.cell.titles[-1]}, {figure.get_suptitle()}, {axes.get_xlabel()}"
             factor = [1, float((re.findall(r"× (\d+)", axes.get_ylabel()) or [1])[0])]
-            for line in axes.get_lines():
+            for line, text in zip(*axes.get_legend_handles_labels()) if axes.get_legend() else []:
                 points = (line.get_xydata() / factor).ravel()
-                self.curves.append((f"{name}: {line.get_label()}", points))
+                self.curves.append((f"{name}, {axes.get_ylabel()}, {text}", points))
         Image.new("L", (1, 1)).save(file, "png")
 
     def fit(self, model, x, y=None, batch_size=None, epochs=1, verbose=None, callbacks=(),
@@ -118,8 +113,8 @@ class Notebook:
         callbacks.on_train_begin()
         for epoch in range(epochs):
             model.optimizer.iterations.assign(epoch * len(x))
-            fit.rates.append(float(model.optimizer.learning_rate))
             callbacks.on_epoch_begin(epoch)
+            fit.rates.append(float(model.optimizer.learning_rate))
             if epoch == epochs - 1:
                 model.set_weights([rng.normal(0, s, w.shape) for s, w in zip(sizes, fit.start)])
                 fit.end = model.get_weights()
@@ -127,7 +122,6 @@ class Notebook:
             logs = {"loss": scale * (2 - done), "val_loss": scale * (1 + (done - 0.5) ** 2)}
             callbacks.on_epoch_end(epoch, logs)
         callbacks.on_train_end()
-        fit.history = model.history.history
         return model.history
 
     def given(self, part, name):
@@ -144,7 +138,7 @@ class Notebook:
         """Return what layers of a part make of x; without last, images."""
         model = self.fits[part].model
         x = x if first else x.reshape(-1, *model.input_shape[1:])
-        made = predict(keras.Sequential(model.layers[first:last]), x)
+        made = np.array(keras.Sequential(model.layers[first:last])(x))
         return made if last else made.reshape(-1, 28, 28)
 
     def pca(self, images, counts):

@@ -6,7 +6,7 @@ import re
 import pytest
 from nbval.plugin import IPyNbCell
 
-from notebook import Notebook, save_stand_in
+from execution import Notebook, save_stand_in
 
 # Numbers with a decimal point, and how many components a code is worth, may differ by 2.5 %, or by
 # one in the last digit; a PSNR and a percentage, which vary less than an error does, by 0.5 %.
@@ -16,7 +16,7 @@ NOT_COMPARED = re.compile(r"^(epoch 0|\d+ epochs in .*|MSE: .*)$")
 
 
 class Printed(str):
-    """Text that differs from another if its words do, or a number by more than is allowed."""
+    """Text, compared by nbval with !=, that differs if its words do, or a number by too much."""
 
     def __ne__(self, other):
         words, mine, others = NUMBER.split(self), NUMBER.findall(self), NUMBER.findall(other)
@@ -30,14 +30,10 @@ def close(one, two, unit):
     return math.isclose(float(one), float(two), rel_tol=part, abs_tol=1.001 * last_digit)
 
 
-IPyNbCell.sanitize = lambda cell, output: (
-    Printed(NOT_COMPARED.sub("", output)) if isinstance(output, str) else output
-)
+IPyNbCell.sanitize = lambda _, s: Printed(NOT_COMPARED.sub("", s)) if isinstance(s, str) else s
 
 
 @pytest.fixture(scope="session")
 def run(tmp_path_factory):
     """The notebook, executed."""
-    save_stand_in(mnist := tmp_path_factory.mktemp("mnist") / "mnist.npz")
-    (run := Notebook(mnist)).execute()
-    return run
+    return Notebook(save_stand_in(tmp_path_factory.mktemp("mnist") / "mnist.npz")).execute()

@@ -11,33 +11,34 @@ import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
 import pytest
-from keras import tree
+from keras.tree import map_structure
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
-SMALLER = 50  # so many times more images has MNIST than the file that stands in for it
+SMALLER = 50  # the stand-in for MNIST has so many times fewer images
 
 
 def save_stand_in(path):
-    """Save an mnist.npz of grey squares in black frames; those of the test set are brighter."""
+    """Save an mnist.npz of grey squares in black frames, for shifts; the test set is brighter."""
     rng, file = np.random.default_rng(0), {}
     for name, count, grey in [("train", 60000, 0.2), ("test", 10000, 0.6)]:
         squares = np.clip(rng.normal(grey, 0.3, (count // SMALLER, 26, 26)), 0, 1)
         file[f"x_{name}"] = np.pad(255 * squares, ((0, 0), (1, 1), (1, 1))).astype("uint8")
         file[f"y_{name}"] = rng.integers(0, 10, len(squares), dtype="uint8")
     np.savez(path, **file)
+    return path
 
 
 def smaller(source):
-    """Let numbers of 1,000 or more, as in a slice, shrink as MNIST does; not keyword arguments."""
+    """Divide numbers from 1,000 on by SMALLER, those in strings too, but no keyword arguments."""
     return re.sub(r"(?<![\w.=])\d[\d_]{3,}\b", lambda n: str(int(n[0]) // SMALLER), source)
 
 
 class Notebook:
-    """The notebook and README, if need be with something wrong in place of a pattern.
+    """The notebook, if need be with something wrong in place of a pattern.
 
-    said: the saved outputs; text: what a reader sees besides; when executed: fits, by part, and
-    what was printed and drawn, by labels and headings. Images are (n, 28, 28), from 0 to 1.
+    said: the saved outputs; text: that of the notebook and README; when executed: fits, by part,
+    and what was printed and drawn, by labels and headings. Images are (n, 28, 28), from 0 to 1.
     """
 
     def __init__(self, mnist, right="(?!)", wrong=""):
@@ -50,13 +51,13 @@ class Notebook:
                 self.text += cell.source + "\n"
                 for marks, title in re.findall("(?m)^(#+) (.+)", cell.source):
                     titles = [*titles[: len(marks) - 1], title]
-            cell.titles = titles
+            cell.titles = titles  # all headings above
             cell.part = next((int(t[5]) for t in titles if re.match(r"Part \d", t)), None)
         self.code = [cell for cell in self.cells if cell.cell_type == "code"]
-        self.said = re.sub(right, wrong, str([cell.outputs for cell in self.code]))
+        self.said = str([cell.outputs for cell in self.code])
         found = re.findall(r"([A-Z]\w+)[\w ]*, test images: MSE ([\d.]+)", self.said)
-        self.errors = {name: float(mse) for name, mse in found}  # by the name's first word
-        self.text += re.sub(right, wrong, (ROOT / "README.md").read_text(encoding="utf-8"))
+        self.errors = {name: float(mse) for name, mse in found[::-1]}  # by the name's first word
+        self.text += (ROOT / "README.md").read_text(encoding="utf-8")
         self.mnist, self.change, self.names, self.fits = mnist, (right, wrong), {}, {}
         self.rows, self.curves, self.printed = [], [], ""
         with np.load(mnist) as file:
@@ -66,21 +67,19 @@ class Notebook:
     def execute(self, cells=None):
         """Execute cells, or all but the eighteen short trainings, which only nbval executes."""
         most = [cell for cell in self.code if "Two decisions tried again" not in cell.titles]
-        text = io.StringIO()
-        with pytest.MonkeyPatch.context() as patch, redirect_stdout(text):
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as text:
             patch.setenv("MNIST_NPZ", str(self.mnist))
             patch.delenv("SHORT_RUN_EPOCHS", raising=False)
             patch.setattr("IPython.display.display", self.display)
             patch.setattr("IPython.display.update_display", self.display)
             patch.setattr(plt.Figure, "savefig", lambda *some, **_: self.save(*some))
             patch.setattr(keras.Model, "fit", lambda *some, **more: self.fit(*some, **more))
-            patch.setattr(
-                keras.Model, "predict", lambda m, x, **_: tree.map_structure(np.array, m(x))
-            )
+            patch.setattr(keras.Model, "predict", lambda m, x, **_: map_structure(np.array, m(x)))
             for self.cell in cells or most:
-                exec(compile(smaller(self.cell.source), "<a cell>", "exec"), self.names)
+                exec(compile(smaller(self.cell.source), str(self.cell.titles), "exec"), self.names)
         self.printed += text.getvalue()
         plt.close("all")
+        return self
 
     def display(self, *things, **_):
         """Print what is displayed, if it is text."""
@@ -91,14 +90,14 @@ class Notebook:
         """Note a figure's rows and curves, by heading and label; save a pixel, which is quick."""
         for text in figure.texts:
             y, name = text.get_position()[1], f"{text.get_text()} {self.cell.titles}"
-            row = [image for image in figure.images if 0 < y - image.oy < image.get_size()[0]]
+            row = [image for image in figure.images if 1 < y - image.oy < image.get_size()[0]]
             self.rows += [(name, row)] if row else []
         for axes in figure.axes:
-            name = f"{self.cell.titles[-1]}, {figure.get_suptitle()}, {axes.get_xlabel()}"
-            factor = [1, float((re.findall(r"× (\d+)", axes.get_ylabel()) or [1])[0])]
-            for line, text in zip(*axes.get_legend_handles_labels()) if axes.get_legend() else []:
+            name = f"{axes.get_ylabel()}, {axes.get_xlabel()}, {figure.get_suptitle()}"
+            factor = [1, float(re.search(r"× (\d+)|$", axes.get_ylabel())[1] or 1)]
+            for line in axes.lines if axes.get_legend() else []:
                 points = (line.get_xydata() / factor).ravel()
-                self.curves.append((f"{name}, {axes.get_ylabel()}, {text}", points))
+                self.curves.append((f"{line.get_label()}, {name}, {self.cell.titles}", points))
         Image.new("L", (1, 1)).save(file, "png")
 
     def fit(self, model, x, y=None, batch_size=None, epochs=1, verbose=None, callbacks=(),
@@ -106,7 +105,7 @@ class Notebook:
         """Note what Keras' fit is given; make up losses, and weights, new in the last epoch."""
         fit = SimpleNamespace(model=model, epochs=epochs, rates=[], more=more, cell=self.cell)
         fit.data, fit.start = {"train": x, "test": validation_data}, model.get_weights()
-        fit.first, self.fits[self.cell.part] = next(x.as_numpy_iterator()), fit
+        fit.batch, self.fits[self.cell.part] = next(x.as_numpy_iterator()), fit
         rng, scale = np.random.default_rng(30 + len(self.fits)), 0.01 * len(self.fits)
         sizes = [0.3 if w.ndim == 1 else w[..., 0].size ** -0.5 for w in fit.start]
         callbacks = keras.callbacks.CallbackList(callbacks, add_history=True, model=model)
@@ -118,14 +117,14 @@ class Notebook:
             if epoch == epochs - 1:
                 model.set_weights([rng.normal(0, s, w.shape) for s, w in zip(sizes, fit.start)])
                 fit.end = model.get_weights()
-            done = epoch / 150  # the validation loss is smallest halfway
+            done = epoch / 150  # halfway, val_loss is least: a lure for early stopping
             logs = {"loss": scale * (2 - done), "val_loss": scale * (1 + (done - 0.5) ** 2)}
             callbacks.on_epoch_end(epoch, logs)
         callbacks.on_train_end()
         return model.history
 
     def given(self, part, name):
-        """Return the inputs and targets of a part, "train" or "test", in MNIST's order."""
+        """Return the inputs and targets of "train" or "test" in MNIST's order, found by ink."""
         batches, known = self.fits[part].data[name].as_numpy_iterator(), getattr(self, name)
         inputs, targets = (np.concatenate(some).reshape(-1, 28, 28) for some in zip(*batches))
         ink, right = (images.sum(axis=(1, 2), dtype="float64") for images in (targets, known))

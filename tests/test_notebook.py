@@ -147,7 +147,7 @@ def rows(run):
 
 def test_rows(run):
     for name, images in rows(run).items():
-        pattern = "(?is)" + name.replace(" ", ".*")
+        pattern = ("(?i)" if name[0].isdigit() else "(?is)") + name.replace(" ", ".*")
         found = [row for label, row in run.rows if re.match(pattern, label)]
         assert len(found) == 1, f"{name}: {len(found)} rows, not one, have such a label and heading"
         dots = found[0][0].get_size()[1] // images.shape[2]  # of a pixel, across

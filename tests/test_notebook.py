@@ -175,7 +175,7 @@ def curves(run):
     yield "PCA MSE How many", enumerate(pca, 1)
     yield "fully MSE How many", [(100, errors(run.output(1, test), test)[0])]
     yield "conv MSE How many", [(392, errors(run.output(2, test), test)[0])]
-    for words, made in (".*(auto|net)", lambda x: run.output(3, x)), ("linear", run.filtered):
+    for words, made in (".*(auto|net)", lambda x: run.output(3, x)), (".*filter", run.filtered):
         psnr = [errors(x, test)[1] for x in np.split(made(noisy), 13)]
         yield f"{words} PSNR noise Other noise", zip(scales, psnr)
 

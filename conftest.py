@@ -1,6 +1,5 @@
 """What the tests share, and how pytest --nbval compares the notebook's outputs."""
 
-import math
 import re
 
 import pytest
@@ -27,7 +26,7 @@ def close(one, two, unit):
     """Return whether two printed numbers, strings, agree; unit is the text behind them."""
     part = 0.005 if unit.startswith((" dB", " %")) else 0.025
     last_digit = 10 ** -len(one.partition(".")[2])
-    return math.isclose(float(one), float(two), rel_tol=part, abs_tol=1.001 * last_digit)
+    return float(one) == pytest.approx(float(two), rel=part, abs=1.001 * last_digit)
 
 
 IPyNbCell.sanitize = lambda _, s: Printed(NOT_COMPARED.sub("", s)) if isinstance(s, str) else s

@@ -12,7 +12,6 @@ import nbformat
 import numpy as np
 import pytest
 from keras.tree import map_structure
-from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALLER = 50  # the stand-in for MNIST has so many times fewer images
@@ -59,7 +58,7 @@ class Notebook:
         self.errors = {name: float(mse) for name, mse in found[::-1]}  # by the name's first word
         self.text += (ROOT / "README.md").read_text(encoding="utf-8")
         self.mnist, self.change, self.names, self.fits = mnist, (right, wrong), {}, {}
-        self.rows, self.curves, self.printed = [], [], ""
+        self.rows, self.curves, self.printed, self.interrupted = [], [], "", False
         with np.load(mnist) as file:
             self.train, self.test = (file[f"x_{k}"] / np.float32(255) for k in ("train", "test"))
             self.labels = file["y_train"], file["y_test"]
@@ -73,6 +72,7 @@ class Notebook:
             patch.setattr("IPython.display.display", self.display)
             patch.setattr("IPython.display.update_display", self.display)
             patch.setattr(plt.Figure, "savefig", lambda *some, **_: self.save(*some))
+            patch.setattr(keras.datasets.mnist, "load_data", lambda: pytest.fail("a download"))
             patch.setattr(keras.Model, "fit", lambda *some, **more: self.fit(*some, **more))
             patch.setattr(keras.Model, "predict", lambda m, x, **_: map_structure(np.array, m(x)))
             for self.cell in cells or most:
@@ -98,7 +98,7 @@ class Notebook:
             for line in axes.lines if axes.get_legend() else []:
                 points = (line.get_xydata() / factor).ravel()
                 self.curves.append((f"{line.get_label()}, {name}, {self.cell.titles}", points))
-        Image.new("L", (1, 1)).save(file, "png")
+        plt.imsave(file, [[0]], format="png")
 
     def fit(self, model, x, y=None, batch_size=None, epochs=1, verbose=None, callbacks=(),
             validation_split=0, validation_data=None, **more):  # fmt: skip
@@ -120,6 +120,8 @@ class Notebook:
             done = epoch / 150  # halfway, val_loss is least: a lure for early stopping
             logs = {"loss": scale * (2 - done), "val_loss": scale * (1 + (done - 0.5) ** 2)}
             callbacks.on_epoch_end(epoch, logs)
+        if self.interrupted:
+            raise KeyboardInterrupt
         callbacks.on_train_end()
         return model.history
 

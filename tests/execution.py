@@ -20,7 +20,7 @@ SMALLER = 50  # the stand-in for MNIST has so many times fewer images
 def save_stand_in(path):
     """Save an mnist.npz of grey squares in black frames, for shifts; the test set is brighter."""
     rng, file = np.random.default_rng(0), {}
-    for name, count, grey in [("train", 60000, 0.2), ("test", 10000, 0.6)]:
+    for name, count, grey in [("train", 60000, 0.2), ("test", 10000, 0.7)]:
         squares = np.clip(rng.normal(grey, 0.3, (count // SMALLER, 26, 26)), 0, 1)
         file[f"x_{name}"] = np.pad(255 * squares, ((0, 0), (1, 1), (1, 1))).astype("uint8")
         file[f"y_{name}"] = rng.integers(0, 10, len(squares), dtype="uint8")

@@ -29,8 +29,8 @@ def test_training(run, part):
     fit, here = run.fits[part], f"Part {part}:"
     assert fit.epochs == 150, f"{here} {fit.epochs} epochs, not 150"
     assert fit.more.keys() <= {"shuffle"}, f"{here} fit is given {[*fit.more]}"
-    kind = type(fit.model), *{layer.trainable for layer in fit.model.layers}
-    assert kind == (keras.Sequential, True), f"{here} not Sequential, or layers do not learn"
+    kind = type(fit.model), *{x.trainable for x in fit.model.layers}, fit.model.stop_training
+    assert kind == (keras.Sequential, True, False), f"{here} not Sequential, frozen, or cut short"
     assert all(map(np.array_equal, fit.model.get_weights(), fit.end)), f"{here} other weights"
     rates, done = np.array(fit.rates) / fit.rates[0], np.arange(150) / 150
     assert rates[-1] < 0.001, f"{here} the learning rate does not end at 0"
@@ -51,16 +51,16 @@ def test_images(run, part, name):
     assert not np.allclose(*orders), f"{here} in the same order in every epoch"
 
 
-@pytest.mark.parametrize("name", ["train", "test"])
-def test_noise(run, name):
-    noisy, clean, here = run.given(3, name)[0], getattr(run, name), f"Part 3, noisy {name} images:"
+@pytest.mark.parametrize("name, other", [("train", "test"), ("test", "train")])
+def test_noise(run, name, other):
+    (noisy, clean), here = run.given(3, name), f"Part 3, noisy {name} images:"
     assert (noisy.min(), noisy.max()) == (0, 1), f"{here} they do not go from 0 to 1"
     for noise in noisy[clean == 0], 1 - noisy[clean == 1]:
         shares = [np.mean(noise > limit) for limit in (0, 0.25, 0.5)]  # 0, 1, 2 deviations
         assert np.allclose(shares, [0.5, 0.1587, 0.0228], atol=0.015), f"{here} not Gaussian, 0.25"
-    for others in noisy[1:], run.given(3, "test" if name == "train" else "train")[0]:
-        twice = [np.mean(one[one > 0] == other[one > 0]) for one, other in zip(noisy, others)]
-        assert max(twice) < 0.5, f"{here} the noise is that of other images"
+    for others in (noisy - clean)[1:], np.subtract(*run.given(3, other)):
+        same = [np.isclose(one, two, atol=1e-6).mean() for one, two in zip(noisy - clean, others)]
+        assert max(same) < 0.2, f"{here} the noise is that of other images"
 
 
 @PARTS
@@ -73,7 +73,7 @@ def test_fresh_start(run, part):
         alone.execute(cells[: last + 1])
     first, alone.interrupted = alone.fits[part], False
     again = [alone.execute([cells[last]]).fits[part] for _ in range(2)]
-    for when, fit in zip(("after all", "alone", "interrupted", "twice"), (whole, first, *again)):
+    for when, fit in zip(("after all", "alone", "after a stop", "twice"), (whole, first, *again)):
         new = all(np.ptp(biases) == 0 for biases in fit.start if biases.ndim == 1)
         assert new, f"Part {part}, run {when}: the cell that trains makes no fresh network"
         same = map(np.array_equal, [*fit.start, fit.batch[0]], [*first.start, first.batch[0]])
@@ -237,10 +237,10 @@ def test_saved(run):
     counts = [cell.execution_count for cell in run.code]
     assert counts == [*range(1, len(counts) + 1)], "the cells were not run in order: run them all"
     assert not re.search("'(stderr|error)'", run.said), "an error or a warning is saved: see it"
-    for words in "These are MNIST's", "after 150 epochs", *re.findall(".+weights: .+", run.printed):
+    for words in "MNIST's.", "(60000, 28", "after 150", *re.findall(".+weights: .+", run.printed):
         assert words in run.said, f"no output says {words!r}: run all, with MNIST, as it is"
     for mse, db in re.findall(r"([\d.]+)(?: per pixel, PSNR | \()([\d.]+) dB", run.said):
-        assert abs(float(db) + 10 * np.log10(float(mse))) < 0.03, f"an MSE of {mse} is not {db} dB"
+        assert abs(float(db) + 10 * np.log10(float(mse))) < 0.05, f"an MSE of {mse} is not {db} dB"
     for part, limit in LIMITS.items():
         error = run.errors.get(part, np.nan)
         assert error < limit, f"{part}: the test error is {error}, not below {limit}"

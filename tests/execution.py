@@ -36,8 +36,8 @@ def smaller(source):
 class Notebook:
     """The notebook, if need be with something wrong in place of a pattern.
 
-    said: the saved outputs; text: that of the notebook and README; when executed: fits, by part,
-    and what was printed and drawn, by labels and headings. Images are (n, 28, 28), from 0 to 1.
+    said: the saved outputs; text: that of the notebook and README; when executed: the last
+    fit of each part, and what was printed and drawn. Images are (n, 28, 28), from 0 to 1.
     """
 
     def __init__(self, mnist, right="(?!)", wrong=""):
@@ -87,7 +87,7 @@ class Notebook:
         return SimpleNamespace(update=self.display)
 
     def save(self, figure, file):
-        """Note a figure's rows and curves, by heading and label; save a pixel, which is quick."""
+        """Note a figure's rows, of figimage, and curves, by label and heading; save a pixel."""
         for text in figure.texts:
             y, name = text.get_position()[1], f"{text.get_text()} {self.cell.titles}"
             row = [image for image in figure.images if 1 < y - image.oy < image.get_size()[0]]
@@ -102,7 +102,7 @@ class Notebook:
 
     def fit(self, model, x, y=None, batch_size=None, epochs=1, verbose=None, callbacks=(),
             validation_split=0, validation_data=None, **more):  # fmt: skip
-        """Note what Keras' fit is given; make up losses, and weights, new in the last epoch."""
+        """Note what Keras' fit is given, in batches; make up losses, and weights in the end."""
         fit = SimpleNamespace(model=model, epochs=epochs, rates=[], more=more, cell=self.cell)
         fit.data, fit.start = {"train": x, "test": validation_data}, model.get_weights()
         fit.batch, self.fits[self.cell.part] = next(x.as_numpy_iterator()), fit
@@ -126,7 +126,7 @@ class Notebook:
         return model.history
 
     def given(self, part, name):
-        """Return the inputs and targets of "train" or "test" in MNIST's order, found by ink."""
+        """Return inputs and targets of "train" or "test" in MNIST's order, found by their sums."""
         batches, known = self.fits[part].data[name].as_numpy_iterator(), getattr(self, name)
         inputs, targets = (np.concatenate(some).reshape(-1, 28, 28) for some in zip(*batches))
         ink, right = (images.sum(axis=(1, 2), dtype="float64") for images in (targets, known))

@@ -30,12 +30,14 @@ def test_training(run, part):
     assert fit.epochs == 150, f"{here} {fit.epochs} epochs, not 150"
     assert fit.more.keys() <= {"shuffle"}, f"{here} fit is given {[*fit.more]}"
     kind = type(fit.model), *{x.trainable for x in fit.model.layers}, fit.model.stop_training
-    assert kind == (keras.Sequential, True, False), f"{here} not Sequential, frozen, or cut short"
-    assert all(map(np.array_equal, fit.model.get_weights(), fit.end)), f"{here} other weights"
+    assert kind == (keras.Sequential, True, False), f"{here} type, trainable, cut short: {kind}"
+    assert all(map(np.array_equal, fit.model.get_weights(), fit.end)), f"{here} earlier weights"
+    inks = [np.sum(next(iter(data))[1], axis=-1) for data in 2 * [fit.data["train"]]]
+    assert not np.allclose(*inks), f"{here} the images come in the same order in every epoch"
     rates, done = np.array(fit.rates) / fit.rates[0], np.arange(150) / 150
-    assert rates[-1] < 0.001, f"{here} the learning rate does not end at 0"
+    assert rates[-1] < 0.01, f"{here} the learning rate does not end at 0"
     right = np.allclose(rates, (1 + np.cos(np.pi * done)) / 2, atol=0.002)
-    assert right or "cosine" not in decision(run, part, "learning rate"), f"{here} no such cosine"
+    assert right or "cosine" not in decision(run, part, "learning rate"), f"{here} no cosine to 0"
 
 
 @PARTS
@@ -44,11 +46,10 @@ def test_images(run, part, name):
     (inputs, targets), here = run.given(part, name), f"Part {part}: the {name} images are"
     assert part == 3 or np.array_equal(inputs, targets), f"{here} not their own targets"
     shifted = part == 1 and name == "train" and "shifted" in decision(run, 1, "images")
-    right = shifted != np.array_equal(targets, getattr(run, name))
-    assert right, f"{here} {'not ' * shifted}shifted, against the table"
-    data = run.fits[part].data["train"]
-    orders = [np.sum(np.reshape(next(iter(data))[1], (-1, 784)), axis=1) for _ in range(2)]
-    assert not np.allclose(*orders), f"{here} in the same order in every epoch"
+    steps = (-1, 0, 1) if shifted else (0,)
+    moved = [np.roll(getattr(run, name), (a, b), (1, 2)) for a in steps for b in steps]
+    same = np.isclose(targets, moved, atol=1e-6).all(axis=(2, 3))  # by place and image
+    assert same.any(0).all() and same.any(1).all(), f"{here} not MNIST's{', shifted' * shifted}"
 
 
 @pytest.mark.parametrize("name, other", [("train", "test"), ("test", "train")])
@@ -56,8 +57,8 @@ def test_noise(run, name, other):
     (noisy, clean), here = run.given(3, name), f"Part 3, noisy {name} images:"
     assert (noisy.min(), noisy.max()) == (0, 1), f"{here} they do not go from 0 to 1"
     for noise in noisy[clean == 0], 1 - noisy[clean == 1]:
-        shares = [np.mean(noise > limit) for limit in (0, 0.25, 0.5)]  # 0, 1, 2 deviations
-        assert np.allclose(shares, [0.5, 0.1587, 0.0228], atol=0.015), f"{here} not Gaussian, 0.25"
+        far = [np.mean(noise > k / 4) - p for k, p in enumerate((0.5, 0.1587, 0.0228))]
+        assert max(map(abs, far)) < 2 / noise.size**0.5, f"{here} not Gaussian, of scale 0.25"
     for others in (noisy - clean)[1:], np.subtract(*run.given(3, other)):
         same = [np.isclose(one, two, atol=1e-6).mean() for one, two in zip(noisy - clean, others)]
         assert max(same) < 0.2, f"{here} the noise is that of other images"
@@ -73,7 +74,7 @@ def test_fresh_start(run, part):
         alone.execute(cells[: last + 1])
     first, alone.interrupted = alone.fits[part], False
     again = [alone.execute([cells[last]]).fits[part] for _ in range(2)]
-    for when, fit in zip(("after all", "alone", "after a stop", "twice"), (whole, first, *again)):
+    for when, fit in zip(("in order", "alone", "after a stop", "twice"), (whole, first, *again)):
         new = all(np.ptp(biases) == 0 for biases in fit.start if biases.ndim == 1)
         assert new, f"Part {part}, run {when}: the cell that trains makes no fresh network"
         same = map(np.array_equal, [*fit.start, fit.batch[0]], [*first.start, first.batch[0]])
@@ -106,9 +107,9 @@ def test_table(run, part):
     done |= {"bottleneck": {names[2]}} if part < 3 else {}
     done |= {"weight decay": decay} if part == 1 or decay != {None} else {}
     for name, values in done.items():
-        said = smaller(decision(run, part, name)).split(",")[0]
-        plain = {re.sub("[ _`-]", "", str(text).lower()) for text in (said, *values)}
-        assert len(plain) == 1, f"Part {part}: {name} is {values}, but the table says {said!r}"
+        said = decision(run, part, name).split(",")[0]
+        plain = {re.sub("[ _`-]", "", str(text).lower()) for text in (smaller(said), *values)}
+        assert len(plain) == 1, f"Part {part}: {name} {values}, table {said!r} = {smaller(said)}"
 
 
 def errors(images, others):
@@ -118,7 +119,7 @@ def errors(images, others):
 
 
 def rows(run):
-    """Return the images of each row, by the beginning of its label and the headings above it."""
+    """Return the images of rows by their label and heading, a deliverable's by its label alone."""
     test, noisy, pca = run.test, run.given(3, "test")[0], run.pca(run.test[:10], [100])[0]
     code, maps = run.output(1, test, 0, 3), np.moveaxis(run.output(2, test[:10], 0, 4), 3, 0)
     worst = test[((run.output(1, test) - test) ** 2).mean(axis=(1, 2)).argsort()[:-6:-1]]
@@ -151,8 +152,8 @@ def test_rows(run):
         assert len(found) == 1, f"{name}: {len(found)} rows, not one, have such a label and heading"
         dots = found[0][0].get_size()[1] // images.shape[2]  # of a pixel, across
         middle = [image.get_array()[dots // 2 :: dots, dots // 2 :: dots] for image in found[0]]
-        assert np.shape(middle) == images.shape, f"{name}: the shape is {np.shape(middle)}"
-        wrong = np.abs(middle - images).max(axis=(1, 2)) > 1e-4
+        assert np.shape(middle) == images.shape, f"{name}: {np.shape(middle)}, not {images.shape}"
+        wrong = ~(np.abs(middle - images).max(axis=(1, 2)) < 1e-4)
         assert not wrong.any(), f"{name}: image {wrong.argmax() + 1} is another"
         colours = np.array([image.to_rgba(x)[..., :3] for image, x in zip(found[0], middle)])
         hue = colours[..., 0] - colours[..., 2]  # from blue to red
@@ -162,7 +163,7 @@ def test_rows(run):
 
 
 def curves(run):
-    """Return the points of each curve, by its label, axes, title and the headings above."""
+    """Return the points of curves, by their label, axes, title and the headings above."""
     scales, test = np.linspace(0, 0.6, 13), run.test
     noise = scales.reshape(-1, 1, 1, 1) * np.random.default_rng(9).standard_normal(test.shape)
     noisy = np.clip(test + noise, 0, 1).astype("float32").reshape(-1, 28, 28)
@@ -170,8 +171,7 @@ def curves(run):
         losses = run.fits[part].model.history.history
         yield f"train MSE epoch {number} {number} loss", enumerate(losses["loss"], 1)
         yield f".*valid MSE epoch {number} {number} loss", enumerate(losses["val_loss"], 1)
-    pca = [errors(images, test)[0] for images in run.pca(test, range(1, 401))]
-    yield "PCA MSE How many", enumerate(pca, 1)
+    yield "PCA MSE many", enumerate((errors(x, test)[0] for x in run.pca(test, range(1, 401))), 1)
     yield "fully MSE How many", [(100, errors(run.output(1, test), test)[0])]
     yield "conv MSE How many", [(392, errors(run.output(2, test), test)[0])]
     for words, made in (".*(auto|net)", lambda x: run.output(3, x)), (".*filter", run.filtered):
@@ -180,7 +180,7 @@ def curves(run):
 
 
 def printed(run):
-    """Return the numbers of each line that is printed, by its beginning."""
+    """Return the numbers of lines that are printed, by their beginning."""
     test, train, noisy = run.test, run.train, [run.given(3, k)[0] for k in ("train", "test")]
     pca = [errors(images, test) for images in run.pca(test, range(1, 401))]
     fc, conv = (errors(run.output(part, test), test) for part in (1, 2))
@@ -225,7 +225,7 @@ def test_numbers(run, expected):
         assert whole, f"{name}: not there, not whole, or with another title, unit or legend"
 
 
-LIMITS = {"Fully": 0.00099, "Convolutional": 0.00211, "Denoising": 0.00321}  # of the test errors
+LIMITS = {"Fully": 0.00099, "Convolutional": 0.00211, "Denoising": 0.00321}  # test errors and 3 %
 CLAIMS = [  # words of the text, and whether the saved test errors make them true
     ("nearly five times as large", lambda mse: 4.5 < mse["PCA"] / mse["Fully"] < 5),
     ("more than twice that of Part 1", lambda mse: mse["Convolutional"] > 2 * mse["Fully"]),
@@ -255,7 +255,8 @@ def test_checklist(run):
     for number in "1.1 1.2 1.3 1.4 2.1 2.2 2.3 2.4 3.1 3.2 3.3 3.4 3.5 3.6".split(" "):
         title = links.get(number, "none").replace("-", " ")
         below = [cell.outputs for cell in run.code if title in cell.titles]
-        assert below and number[:2] in title, f"{number}: the checklist leads to no such heading"
+        right = below and title[:3] <= number <= max(re.findall(r"\d\.\d", title), default="")
+        assert right, f"{number}: the checklist leads to no such heading, or no code is below it"
         assert "image/png" in str(below), f"{number}: no picture is saved below it"
     pictures = re.findall("'image/png': '([^']+)'", run.said)
     assert len(pictures) == len({*pictures}), "a picture is saved in two places"
@@ -284,9 +285,8 @@ def test_bad_data(run, tmp_path):
 
 
 MISTAKES = [  # what notices it, a pattern for the text that is right, what stands there instead
-    (test_layers, (1, DENSE), r"Dense\(200, (.*r_2)", r"Dense(250, \1"),
     (test_training, (2,), r'"epochs": (\w+)', r'"epochs": \1 // 2'),
-    (test_images, (2, "train"), r"\.shuffle\(len\(\w+\)\)", ""),
+    (test_training, (2,), r"\.shuffle\(len\(\w+\)\)", ""),
     (test_fresh_start, (3,), r"^.+seed\(\w+\)\n((.+\n)+.+adam_lr)", r"\1"),
     (test_table, (2,), r"(## Part 2(?s:.+)\| learning rate \| )", r"\g<1>1"),
     (test_rows, (), r'("3\.5 noisy": (\w+), "3\.6 denoised": )\w+', r"\1\2"),
@@ -297,9 +297,9 @@ MISTAKES = [  # what notices it, a pattern for the text that is right, what stan
 
 @pytest.mark.parametrize("test, arguments, right, wrong", MISTAKES)
 def test_mistake(run, test, arguments, right, wrong):
-    changed = Notebook(run.mnist, right, wrong)
+    changed = Notebook(run.mnist, right, wrong).execute()
     found = [new for new, old in zip(changed.cells, run.cells) if new.source != old.source]
-    assert len(found) == 1, f"{right!r} is in {len(found)} cells, not in one: mend this mistake"
+    assert len(found) == 1, f"{right!r} is in {len(found)} cells, not in one: mend MISTAKES"
     with pytest.raises(AssertionError):
-        test(changed.execute(), *arguments)
+        test(changed, *arguments)
         pytest.fail(f"{test.__name__} does not notice {wrong!r} in place of {right!r}")

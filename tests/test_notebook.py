@@ -32,7 +32,7 @@ def test_training(run, part):
     kind = type(fit.model), *{x.trainable for x in fit.model.layers}, fit.model.stop_training
     assert kind == (keras.Sequential, True, False), f"{here} type, trainable, cut short: {kind}"
     assert all(map(np.array_equal, fit.model.get_weights(), fit.end)), f"{here} earlier weights"
-    inks = [np.sum(next(iter(data))[1], axis=-1) for data in 2 * [fit.data["train"]]]
+    inks = [np.sum(list(data)[0][1], axis=-1) for data in 2 * [fit.data["train"]]]
     assert not np.allclose(*inks), f"{here} the images come in the same order in every epoch"
     rates, done = np.array(fit.rates) / fit.rates[0], np.arange(150) / 150
     assert rates[-1] < 0.01, f"{here} the learning rate does not end at 0"

@@ -88,7 +88,7 @@ class Notebook:
 
     def save(self, figure, file):
         """Note a figure's rows, of figimage, and curves, by label and heading; save a pixel."""
-        for text in figure.texts:
+        for text in figure.texts:  # y in dots; the title's, a share of the height, is below 1
             y, name = text.get_position()[1], f"{text.get_text()} {self.cell.titles}"
             row = [image for image in figure.images if 1 < y - image.oy < image.get_size()[0]]
             self.rows += [(name, row)] if row else []

@@ -93,7 +93,7 @@ def decision(run, part, name):
 def test_table(run, part):
     fit = run.fits[part]
     decay = {getattr(fit.model.optimizer, f"{kind}weight_decay", None) for kind in ("", "adam_")}
-    names = [getattr(layer, "activation", print).__name__ for layer in fit.model.layers]
+    names = [getattr(x, "activation", print).__name__ for x in fit.model.layers]  # print: none
     hidden = {1: (0, 1, 3, 4), 2: (0, 4, 6), 3: range(len(names) - 3)}[part]
     done = {
         "hidden": {names[k] for k in hidden},

@@ -62,6 +62,7 @@ class Notebook:
         with np.load(mnist) as file:
             self.train, self.test = (file[f"x_{k}"] / np.float32(255) for k in ("train", "test"))
             self.labels = file["y_train"], file["y_test"]
+        self.axes = np.linalg.svd((self.train - self.train.mean(axis=0)).reshape(-1, 784))[2]  # PCA
 
     def execute(self, cells=None):
         """Execute cells, or all but the eighteen short trainings, which only nbval executes."""
@@ -144,8 +145,7 @@ class Notebook:
 
     def pca(self, images, counts):
         """Compute anew what PCA makes of images, for each count of components."""
-        vectors, mean = self.train.reshape(-1, 784), self.train.mean(axis=0).ravel()
-        axes = np.linalg.svd(vectors - mean)[2]
+        mean, axes = self.train.mean(axis=0).ravel(), self.axes
         code = (images.reshape(-1, 784) - mean) @ axes.T
         return [np.clip(code[:, :k] @ axes[:k] + mean, 0, 1).reshape(-1, 28, 28) for k in counts]
 
